@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Third-party libraries, found once. Each becomes PkgConfig::<NAME>; a component names
+# those it uses under LIBRARIES.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(JSONC REQUIRED IMPORTED_TARGET json-c>=0.15)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash>=0.8)
+pkg_check_modules(UCX REQUIRED IMPORTED_TARGET ucx>=1.13)
+pkg_check_modules(PMIX REQUIRED IMPORTED_TARGET pmix>=4.1)
+pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb>=0.9.24)
+pkg_check_modules(URING IMPORTED_TARGET liburing>=2.3)
+pkg_check_modules(MUNGE IMPORTED_TARGET munge)
+if(BENCHFS_FUSE)
+    pkg_check_modules(FUSE REQUIRED IMPORTED_TARGET fuse3>=3.10)
+endif()
+if(BENCHFS_SPANK)
+    find_path(SLURM_INCLUDE_DIR slurm/spank.h REQUIRED)
+endif()
+if(BENCHFS_TESTS)
+    pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka>=1.1.5)
+endif()
