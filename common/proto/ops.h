@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The operations of the protocol: numbers, names and what the transport checks of them.
+ */
+#ifndef BENCHFS_PROTO_OPS_H
+#define BENCHFS_PROTO_OPS_H
+
+#include <stdint.h>
+
+#define OP(number, name, request, reply, flags) OP_##name = (number),
+enum opcode {
+#include "proto/ops.def"
+    OP_COUNT = 96, /* one more than the highest number */
+};
+#undef OP
+
+enum op_flags {
+    OP_UNAUTHENTICATED = 1 << 0, /* allowed before the connection is authenticated */
+    OP_CHANGES = 1 << 1,         /* changes state: applied once per (client, request) */
+    OP_PEER = 1 << 2,            /* from daemons only */
+    OP_REQUEST_PAYLOAD = 1 << 3, /* the request may carry bulk bytes */
+    OP_REPLY_PAYLOAD = 1 << 4,   /* the reply may carry bulk bytes */
+};
+
+struct op_info {
+    const char *name; /* "CREATE" */
+    uint32_t flags;
+    uint32_t request_max; /* longest body in bytes */
+    uint32_t reply_max;
+};
+
+/* NULL for numbers that are no operation. */
+const struct op_info *op_find(uint16_t opcode);
+
+#endif
