@@ -3,6 +3,27 @@
 # its dependencies only, as "name/header.h": each component exports an include folder
 # of its own that holds one symlink, named after the component, to its sources.
 #
+# benchfs_existing_sources(result owner file...)
+#   The files that are there, relative to the current folder. A missing one is left out
+#   with a warning, or ends the build with BENCHFS_WERROR.
+function(benchfs_existing_sources result owner)
+    set(existing "")
+    set(severity WARNING)
+    if(BENCHFS_WERROR)
+        set(severity FATAL_ERROR)
+    endif()
+    foreach(file IN LISTS ARGN)
+        get_filename_component(path "${file}" ABSOLUTE)
+        get_source_file_property(is_generated "${path}" GENERATED)
+        if(is_generated OR EXISTS "${path}")
+            list(APPEND existing "${file}")
+        else()
+            message(${severity} "${owner} misses ${path}")
+        endif()
+    endforeach()
+    set(${result} "${existing}" PARENT_SCOPE)
+endfunction()
+
 # benchfs_component(NAME name SOURCES file.c... [DEPENDS component...]
 #                   [LIBRARIES target...] [DIRECTORY dir])
 #   DEPENDS    components whose headers this one's headers and sources may include
@@ -22,9 +43,14 @@ function(benchfs_component)
     file(MAKE_DIRECTORY "${include_dir}")
     file(CREATE_LINK "${arg_DIRECTORY}" "${include_dir}/${arg_NAME}" SYMBOLIC)
 
-    add_library(${target} STATIC ${arg_SOURCES})
+    benchfs_existing_sources(sources ${target} ${arg_SOURCES})
+    if(NOT sources)
+        set(sources "${PROJECT_BINARY_DIR}/no_sources.c")
+        file(TOUCH "${sources}")
+    endif()
+    add_library(${target} STATIC ${sources})
+    set_target_properties(${target} PROPERTIES LINKER_LANGUAGE C)
     target_include_directories(${target} PUBLIC "${include_dir}")
     list(TRANSFORM arg_DEPENDS PREPEND benchfs_)
     target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE ${arg_LIBRARIES})
-    set_property(GLOBAL APPEND PROPERTY BENCHFS_COMPONENT_DIRS "${arg_DIRECTORY}")
 endfunction()

@@ -5,6 +5,10 @@
 #   targets), and registers it as unit.<component>.<file>. Program: build/.../tests/.
 function(benchfs_unit_test component file)
     set(target test_${component}_${file})
+    benchfs_existing_sources(sources ${target} test_${file}.c)
+    if(NOT sources)
+        return()
+    endif()
     add_executable(${target} test_${file}.c)
     set_target_properties(${target} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")

@@ -49,7 +49,7 @@ int benchfs_error_vset(struct benchfs_error *err,
     return -positive;
 }
 
-int benchfs_error_set(struct benchfs_error *err, int code, const char *fmt, ...)
+int(benchfs_error_set)(struct benchfs_error *err, int code, const char *fmt, ...)
 {
     va_list args;
     int status;

@@ -37,4 +37,11 @@ void benchfs_error_prefix(struct benchfs_error *err, const char *fmt, ...)
 void benchfs_error_append(struct benchfs_error *err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* The analyzer can't see that the result is negative, and would follow callers past it.
+ */
+#define benchfs_error_set(err, code, ...)                                              \
+    ((benchfs_error_set)(err, code, __VA_ARGS__), -1)
+#endif
+
 #endif
