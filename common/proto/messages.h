@@ -54,6 +54,20 @@ enum stage_direction {
     STAGE_OUT = 2,
 };
 
+/* What a stage worker is given. */
+enum stage_item_kind {
+    STAGE_ITEM_DIRECTIVES = 1, /* U32 count, then the payload of STAGE_START */
+    STAGE_ITEM_WORK = 2,       /* what a worker made: opaque to the daemon */
+    STAGE_ITEM_SYNC = 3,       /* empty: make durable what this client wrote */
+};
+
+#define STAGE_START_MAX  (1u << 20)             /* bytes of directives */
+#define STAGE_PULL_SPACE (STAGE_START_MAX + 16) /* bytes a STAGE_PULL has to offer */
+#define STAGE_ITEM_MAX   (64u << 10) /* bytes of an item that a worker makes */
+#define STAGE_DONE_MAX   (4u << 20)  /* bytes of a STAGE_DONE's payload */
+#define STAGE_TEXTS_MAX  10u         /* texts of errors that a stage keeps */
+#define STAGE_TEXT_MAX   4500u       /* bytes of one: a path and a reason */
+
 /* The words of Slurm's burst buffers. */
 enum service_state {
     SERVICE_STARTING = 0,

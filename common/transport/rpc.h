@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One request/reply layer over all routes (UCX, node-local shared memory).
+ *
+ * A struct rpc belongs to one thread at a time: a shard's thread, or whoever holds the
+ * client's lock. Nothing here blocks except rpc_wait() and rpc_call_sync(). Callbacks
+ * of calls and of the server run from rpc_progress(), those of pulls and replies also
+ * from rpc_wait(); they must not call those two, nor rpc_destroy(). rpc_wake() may be
+ * called from any thread. The child of a fork must not touch its parent's rpc, not even
+ * to destroy it.
+ *
+ * Every started call gets exactly one done callback, within its deadline plus a second,
+ * whatever happens to the peer; every request handed to the server gets exactly one
+ * reply.
+ */
+#ifndef BENCHFS_TRANSPORT_RPC_H
+#define BENCHFS_TRANSPORT_RPC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "proto/wire.h"
+
+struct rpc;
+struct rpc_peer;
+struct rpc_connection;
+struct rpc_backend; /* rpc_backend_local (no UCX) and rpc_backend_ucx */
+
+/* ---- server side -------------------------------------------------------- */
+
+/*
+ * A request that came in and passed the transport's checks (header sane, connection
+ * authenticated, opcode known, body and payload within the op's limits). Valid until
+ * rpc_request_reply().
+ */
+struct rpc_request {
+    struct list_node link; /* free for the server's use */
+    struct wire_header header;
+    const uint8_t *body;               /* header.body_len bytes, owned by the request */
+    struct rpc_connection *connection; /* NULL once the connection is gone */
+    bool is_local;
+    void *arg; /* free for the server's use */
+};
+
+/* status: 0 or -errno of the transfer. */
+typedef void (*rpc_transfer_done)(void *arg, int status);
+
+/*
+ * Moves the request's payload (header.payload_len bytes, exactly the iovec's total)
+ * into the server's memory, at most once, before the reply. `done` may run before this
+ * returns (local route, eager messages) or later from rpc_progress(). The memory must
+ * stay valid until then.
+ */
+void rpc_request_pull(struct rpc_request *request,
+                      const struct iovec *iov,
+                      int n_iov,
+                      rpc_transfer_done done,
+                      void *arg);
+
+/*
+ * Answers and frees the request. `body` is copied. The payload memory must stay valid
+ * until `done` ran (done may be NULL when n_iov is 0). A payload larger than
+ * header.reply_space is a programming error (assert). Replying to a connection that is
+ * gone is fine: done runs with -ENOTCONN. An unpulled payload is discarded.
+ */
+void rpc_request_reply(struct rpc_request *request,
+                       int status,
+                       const void *body,
+                       size_t body_len,
+                       const struct iovec *iov,
+                       int n_iov,
+                       rpc_transfer_done done,
+                       void *arg);
+
+struct rpc_server {
+    /* Takes over `request`. */
+    void (*on_request)(void *arg, struct rpc_request *request);
+    /* A client's last connection to this rpc has gone (client id as in HELLO). Not told
+     * of one that was evicted: it comes back when it has something to say; but told
+     * when far more have been evicted than client_limit, of the oldest. */
+    void (*on_client_gone)(void *arg, uint64_t client);
+    void *arg;
+};
+
+/* What HELLO said of the other side; the connection must not be NULL. */
+uint64_t rpc_connection_client(const struct rpc_connection *connection);
+uint8_t rpc_connection_kind(const struct rpc_connection *connection); /* hello_kind */
+uint32_t rpc_connection_uid(const struct rpc_connection *connection);
+
+/* ---- set-up ------------------------------------------------------------- */
+
+/* How the two sides prove who they are on routes that cross nodes. Implemented with
+ * MUNGE by transport/auth_munge.h; NULL in rpc_config: remote routes are not offered at
+ * all. */
+struct rpc_auth {
+    /* Makes a credential over `challenge`; returns its length or -errno. */
+    int (*make)(void *arg,
+                const void *challenge,
+                size_t len,
+                char *buf,
+                size_t cap,
+                struct benchfs_error *err);
+    /* 0 if the credential is fresh, by `uid`, and over this challenge; else -EACCES. */
+    int (*check)(void *arg,
+                 const char *cred,
+                 size_t cred_len,
+                 const void *challenge,
+                 size_t len,
+                 uint32_t uid,
+                 struct benchfs_error *err);
+    void *arg;
+};
+
+/* Strings are copied; server, remote and auth must outlive the rpc. 0 means the default
+ * for the timeouts (30 s, 5 s) and client_limit (1024). */
+struct rpc_config {
+    uint64_t client;             /* own client id, not 0 */
+    const char *job;             /* job id text, goes into HELLO and is compared */
+    uint8_t kind;                /* enum hello_kind this side announces */
+    unsigned request_timeout_ms; /* default of calls */
+    unsigned connect_timeout_ms;
+    unsigned spin_us;      /* rpc_wait spins that long before it sleeps */
+    unsigned client_limit; /* server: more idle ones than this are evicted; daemons'
+                              don't count */
+    const struct rpc_server *server; /* NULL: client only */
+    /* local route: Unix socket to listen on (server), NULL: none */
+    const char *local_path;
+    /* UCX route; NULL: no UCX. See rpc_ucx.h. listen_address: numeric IP the listener
+     * binds to, port 0 = dynamic; NULL: no listener (pure client). */
+    const struct rpc_backend *remote;
+    const char *listen_address;
+    uint16_t listen_port;
+    const struct rpc_auth *auth;
+    /* what a server tells in HELLO */
+    uint32_t target;
+    uint32_t node;
+    uint64_t instance;
+};
+
+int rpc_create(const struct rpc_config *config,
+               struct rpc **ret,
+               struct benchfs_error *err);
+/* Ends all calls in progress with -ECANCELED (their done callbacks run), closes
+ * everything and frees the peers. Requests that were not replied to are gone with it,
+ * as is a reply's memory no longer used. NULL is fine. */
+void rpc_destroy(struct rpc *rpc);
+
+/* Own remote addresses, for the endpoint table; pointers live as long as rpc. */
+struct rpc_address {
+    const void *socket_address; /* struct sockaddr_in or _in6 */
+    size_t socket_address_len;
+    const void *worker_address;
+    size_t worker_address_len;
+};
+int rpc_address_get(const struct rpc *rpc, struct rpc_address *ret);
+/* Known only after the bootstrap; told to clients by HELLO. */
+void rpc_set_n_targets(struct rpc *rpc, uint32_t n_targets);
+
+/* Memory that payloads come from or go to often (an arena); lets RDMA register it once.
+ */
+int rpc_register_memory(struct rpc *rpc,
+                        void *base,
+                        size_t size,
+                        struct benchfs_error *err);
+
+/* ---- progress ----------------------------------------------------------- */
+
+/* Handles what is there, never blocks; the number of events handled (0: nothing to do).
+ */
+unsigned rpc_progress(struct rpc *rpc);
+/* Spins, then sleeps until there is something to do, a deadline of a call, rpc_wake(),
+ * or the timeout (-1: none). Handles nothing itself. */
+void rpc_wait(struct rpc *rpc, int timeout_ms);
+/* rpc_wait() in two halves for callers that must drop a lock in between: prepare
+ * returns true when the caller may poll the fd (readable = call rpc_progress), for at
+ * most *ret_timeout_ms (-1: for ever), false when there is something to do already. */
+bool rpc_wait_prepare(struct rpc *rpc, int *ret_timeout_ms);
+int rpc_wait_fd(const struct rpc *rpc);
+/* Makes rpc_wait() return, or the fd readable. Any thread; rpc must live until it has
+ * returned (join before rpc_destroy()). */
+void rpc_wake(struct rpc *rpc);
+
+/* ---- client side -------------------------------------------------------- */
+
+#define RPC_TARGET_ANY UINT32_MAX
+
+struct rpc_peer_config {
+    /* Whom we mean: another one there fails calls with -ESTALE. RPC_TARGET_ANY: we take
+     * whoever answers (rpc_peer_info_get() says who). */
+    uint32_t target;
+    const char *name;       /* for messages: "node n2 shard 0 (10.1.2.3:4567)" */
+    const char *local_path; /* Unix socket, when the peer is on this host; else NULL */
+    const void *socket_address; /* else one of these two */
+    size_t socket_address_len;
+    const void *worker_address; /* used when connection mode is `address` */
+    size_t worker_address_len;
+    bool use_worker_address;
+};
+
+/* No network traffic yet: connects with the first call, again after a failure. */
+int rpc_peer_create(struct rpc *rpc,
+                    const struct rpc_peer_config *config,
+                    struct rpc_peer **ret,
+                    struct benchfs_error *err);
+/* Its calls end with -ECANCELED: done runs with the next rpc_progress(). */
+void rpc_peer_destroy(struct rpc_peer *peer);
+
+/* What the peer's last HELLO said; NULL before the first. Valid until the next connect
+ * (any rpc_progress()). A changed instance: the daemon has been restarted. */
+struct rpc_peer_info {
+    uint32_t target;
+    uint32_t n_targets; /* 0: the daemon does not know yet */
+    uint32_t node;
+    uint64_t instance;
+};
+const struct rpc_peer_info *rpc_peer_info_get(const struct rpc_peer *peer);
+
+struct rpc_call {
+    /* set by the caller, unchanged until done */
+    uint16_t opcode;
+    uint32_t target;   /* may be another than the peer's own: it forwards */
+    uint64_t client;   /* 0: the rpc's own id (a daemon forwarding sets the original) */
+    uint64_t sequence; /* request number; 0: a new one is made. Set by a retry (the
+                        * number of the first try, see `request`) and by a daemon
+                        * that forwards (the original's) */
+    const void *body;  /* copied by rpc_call_start */
+    size_t body_len;
+    const struct iovec *send; /* request payload; iovec array and memory stay valid */
+    int n_send;
+    const struct iovec *recv; /* space for the reply's payload */
+    int n_recv;
+    unsigned timeout_ms;                 /* 0: the rpc's default */
+    void (*done)(struct rpc_call *call); /* may free or reuse the call */
+    void *arg;
+    /* set before done */
+    int status;        /* 0, the peer's -errno, or the transport's: see is_transport */
+    bool is_transport; /* the failure is the connection's, not an answer:
+                        * -ETIMEDOUT, -EHOSTDOWN (peer gone), -ECONNREFUSED,
+                        * -EACCES (not authorised), -EPROTO, -ECANCELED */
+    uint8_t reply[WIRE_BODY_MAX];
+    size_t reply_len;
+    size_t received;  /* bytes of reply payload */
+    uint64_t request; /* number it went out with; set by rpc_call_start */
+    /* private */
+    struct rpc_outgoing *outgoing;
+};
+
+/*
+ * Starts a call. 0: done will run exactly once, from rpc_progress(), never from here.
+ * On -errno it never runs. After done the payload memory is no longer touched, also
+ * when the call ended by its deadline.
+ */
+int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call);
+
+/* Starts and progresses until done; for single-threaded users (plugin, CLI, tests). */
+int rpc_call_sync(struct rpc_peer *peer, struct rpc_call *call);
+
+/* ---- counters ----------------------------------------------------------- */
+struct rpc_stats {
+    uint64_t requests_in, replies_out, calls_out, bytes_in, bytes_out;
+    uint64_t connects, disconnects, evictions, refused, connections_now, wakeups;
+};
+void rpc_stats_get(const struct rpc *rpc, struct rpc_stats *ret);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * State shared by the files of the core (rpc*.c). Backends don't see it.
+ */
+#ifndef BENCHFS_TRANSPORT_RPC_CORE_H
+#define BENCHFS_TRANSPORT_RPC_CORE_H
+
+#include <stdatomic.h>
+
+#include "base/table.h"
+#include "transport/rpc_internal.h"
+
+#define RPC_CALL_BUCKETS 1024u
+#define RPC_BACKENDS_MAX 2
+
+struct rpc {
+    struct rpc_config config; /* strings are copies */
+    const struct rpc_backend *backends[RPC_BACKENDS_MAX];
+    void *states[RPC_BACKENDS_MAX]; /* NULL: failed to be created */
+    unsigned n_backends;
+    int epoll_fd;
+    int wake_fd;
+    atomic_bool is_woken; /* set after wake_fd was written */
+    bool is_armed;
+    bool is_destroying;
+    bool has_unconnected; /* a peer may have queued calls and no connection */
+
+    struct rpc_timer **timers; /* heap, from 1 */
+    size_t n_timers;
+    size_t timers_capacity;
+
+    uint64_t last_request;
+    uint32_t n_targets;
+    struct list peers;
+    struct list connections; /* client side */
+    struct list accepted;    /* server side, least recently used first */
+    unsigned n_accepted;
+    unsigned n_ready_clients; /* accepted, READY, not daemons */
+    struct table clients;     /* id -> struct rpc_client */
+    struct list evicted;      /* clients that were evicted, oldest first */
+    unsigned n_evicted;
+
+    struct rpc_outgoing *calls[RPC_CALL_BUCKETS];
+    struct list releasing; /* ended, the backend still has their memory */
+    struct list requests;  /* incoming, all that are not in `delivered` */
+
+    /* What the next drain hands to callbacks. */
+    struct list finished;  /* outgoing */
+    struct list delivered; /* incoming */
+    struct list gone;      /* clients */
+    struct list leaving;   /* connections whose server said goodbye (client_link) */
+
+    struct rpc_stats stats;
+};
+
+struct rpc_client {
+    uint64_t id;
+    struct list connections; /* READY ones, by client_link */
+    struct list_node link;   /* in evicted or gone */
+};
+
+struct rpc_peer {
+    struct rpc *rpc;
+    struct list_node link;
+    struct rpc_peer_config config;     /* copies */
+    struct rpc_connection *connection; /* NULL: none */
+    struct list queue;                 /* outgoing, waiting for READY */
+    bool has_info;
+    struct rpc_peer_info info;
+};
+
+void *rpc_backend_state(const struct rpc *rpc, const struct rpc_backend *backend);
+
+/* rpc_timer.c */
+/* Fires what is due; number fired. */
+unsigned rpc_timers_run(struct rpc *rpc);
+/* When the next one is due, UINT64_MAX: none. */
+uint64_t rpc_timers_next_ns(const struct rpc *rpc);
+void rpc_timers_fini(struct rpc *rpc);
+
+/* rpc_connection.c */
+struct rpc_connection *
+rpc_connection_new(struct rpc *rpc, const struct rpc_backend *backend, bool is_local);
+
+/* rpc_client.c */
+/* Queued calls of the peer end, or those sent go to the queue, as the status says. */
+void rpc_client_connection_closed(struct rpc_connection *connection, int status);
+/* Follows the servers' goodbyes: closes, connects again for what is queued. */
+unsigned rpc_client_drain(struct rpc *rpc);
+void rpc_client_connect(struct rpc_peer *peer);
+
+/* rpc_call.c */
+/* Makes the outgoing of a call and sends or queues it: connection NULL means queue. */
+int rpc_outgoing_start(struct rpc *rpc,
+                       struct rpc_peer *peer,
+                       struct rpc_connection *connection,
+                       struct rpc_call *call);
+/* Ends it (from any state); its done runs with the next drain. */
+void rpc_outgoing_end(struct rpc_outgoing *out, int status, bool is_transport);
+/* Sends a queued one on the peer's READY connection. */
+void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connection);
+/* Takes a sent one back into its peer's queue. */
+void rpc_outgoing_requeue(struct rpc_outgoing *out);
+bool rpc_outgoing_is_answered(const struct rpc_outgoing *out);
+/* Runs the done callbacks of ended calls; their number. */
+unsigned rpc_call_drain(struct rpc *rpc);
+
+/* rpc_registry.c */
+/* The connection is READY: counts it under its client id, evicts others. */
+int rpc_registry_add(struct rpc_connection *connection, uint64_t id);
+void rpc_registry_remove(struct rpc_connection *connection);
+unsigned rpc_registry_drain(struct rpc *rpc);
+void rpc_registry_fini(struct rpc *rpc);
+
+/* rpc_server.c */
+void rpc_server_connection_closed(struct rpc_connection *connection);
+unsigned rpc_server_drain(struct rpc *rpc);
+void rpc_server_drop_all(struct rpc *rpc);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which clients a server has: their connections by client id, the limit and who makes
+ * room, and the news of a client's last connection gone.
+ *
+ * An evicted client is not gone: it reconnects when it has something to say, so its
+ * entry stays. Its connection is told goodbye; what the server has not answered by then
+ * it never looks at, and the client sends it again over a new connection.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/messages.h"
+#include "proto/ops.h"
+#include "transport/rpc_core.h"
+
+/* Evicted clients remembered, as a multiple of the limit of live ones. */
+#define REGISTRY_EVICTED_FACTOR 16u
+
+static void client_is_gone(struct rpc *rpc, struct rpc_client *client)
+{
+    table_remove(&rpc->clients, client->id);
+    list_push_back(&rpc->gone, &client->link);
+}
+
+static void registry_evict(struct rpc_connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+    struct wire_header goodbye = {
+        .opcode = OP_HELLO,
+        .is_reply = true,
+        .client = connection->client_id,
+        .status = -ESHUTDOWN,
+        .target = rpc->config.target,
+    };
+
+    rpc->n_ready_clients--;
+    rpc->stats.evictions++;
+    connection->is_evicted = true;
+    connection->state = RPC_CLOSING;
+    /* The client closes; the timer is for one that does not look. */
+    (void)rpc_timer_set(
+        rpc,
+        &connection->timer,
+        clock_now_ns() + (uint64_t)rpc->config.connect_timeout_ms * CLOCK_NS_PER_MS);
+    connection->backend->notify(connection, &goodbye);
+}
+
+static void registry_make_room(struct rpc *rpc, const struct rpc_connection *keep)
+{
+    list_for_each(node, &rpc->accepted)
+    {
+        struct rpc_connection *connection =
+            list_entry(node, struct rpc_connection, link);
+
+        if (rpc->n_ready_clients <= rpc->config.client_limit)
+            return;
+        if (connection != keep && connection->state == RPC_READY
+            && connection->n_requests == 0 && connection->kind != HELLO_DAEMON)
+            registry_evict(connection);
+    }
+}
+
+static struct rpc_client *client_get(struct rpc *rpc, uint64_t id)
+{
+    struct rpc_client *client = table_get(&rpc->clients, id);
+
+    if (client) {
+        if (list_node_is_linked(&client->link)) {
+            list_remove(&client->link);
+            rpc->n_evicted--;
+        }
+        return client;
+    }
+    client = calloc(1, sizeof(*client));
+    if (!client)
+        return NULL;
+    client->id = id;
+    list_init(&client->connections);
+    list_node_init(&client->link);
+    if (table_put(&rpc->clients, id, client)) {
+        free(client);
+        return NULL;
+    }
+    return client;
+}
+
+int rpc_registry_add(struct rpc_connection *connection, uint64_t id)
+{
+    struct rpc *rpc = connection->rpc;
+    struct rpc_client *client = client_get(rpc, id);
+
+    if (!client)
+        return -ENOMEM;
+    connection->client = client;
+    list_push_back(&client->connections, &connection->client_link);
+    if (connection->kind != HELLO_DAEMON) {
+        rpc->n_ready_clients++;
+        registry_make_room(rpc, connection);
+    }
+    return 0;
+}
+
+static void registry_remember(struct rpc *rpc, struct rpc_client *client)
+{
+    list_push_back(&rpc->evicted, &client->link);
+    rpc->n_evicted++;
+    if (rpc->n_evicted > REGISTRY_EVICTED_FACTOR * rpc->config.client_limit) {
+        struct list_node *oldest = list_pop_front(&rpc->evicted);
+
+        rpc->n_evicted--;
+        client_is_gone(rpc, list_entry(oldest, struct rpc_client, link));
+    }
+}
+
+void rpc_registry_remove(struct rpc_connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+    struct rpc_client *client = connection->client;
+
+    if (!client)
+        return;
+    connection->client = NULL;
+    list_remove(&connection->client_link);
+    if (connection->kind != HELLO_DAEMON && !connection->is_evicted)
+        rpc->n_ready_clients--;
+    if (!list_is_empty(&client->connections))
+        return;
+    if (connection->is_evicted)
+        registry_remember(rpc, client);
+    else
+        client_is_gone(rpc, client);
+}
+
+unsigned rpc_registry_drain(struct rpc *rpc)
+{
+    const struct rpc_server *server = rpc->config.server;
+    struct list_node *node;
+    unsigned n = 0;
+
+    while ((node = list_pop_front(&rpc->gone))) {
+        struct rpc_client *client = list_entry(node, struct rpc_client, link);
+        uint64_t id = client->id;
+
+        free(client);
+        if (server && server->on_client_gone && !rpc->is_destroying)
+            server->on_client_gone(server->arg, id);
+        n++;
+    }
+    return n;
+}
+
+void rpc_registry_fini(struct rpc *rpc)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&rpc->evicted)))
+        client_is_gone(rpc, list_entry(node, struct rpc_client, link));
+    rpc_registry_drain(rpc);
+    table_fini(&rpc->clients);
+}

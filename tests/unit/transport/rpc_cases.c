@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Cases of the RPC layer that hold over any route. */
+#include "rpc_cases.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "proto/messages.h"
+
+#define N_PARALLEL 400
+
+struct fixture {
+    struct case_server server;
+    struct case_client client;
+};
+
+static void fixture_start(struct fixture *fixture, void **state)
+{
+    case_server_init(&fixture->server, *state);
+    case_server_start_thread(&fixture->server);
+    case_client_start(&fixture->client, &fixture->server, 1);
+}
+
+static void fixture_stop(struct fixture *fixture)
+{
+    case_client_stop(&fixture->client);
+    case_server_stop(&fixture->server);
+}
+
+static void test_bodies(void **state)
+{
+    struct fixture fixture;
+    uint8_t body[WIRE_BODY_MAX];
+
+    fixture_start(&fixture, state);
+    case_fill(body, sizeof(body), 1);
+    for (size_t size = 0; size <= MSG_create_request_MAX;
+         size += MSG_create_request_MAX / 15) {
+        struct rpc_call call = {.body = body, .body_len = size};
+
+        assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), 0);
+        assert_int_equal(call.reply_len, size);
+        assert_memory_equal(call.reply, body, size);
+    }
+    const struct rpc_peer_info *info = rpc_peer_info_get(fixture.client.peer);
+    assert_non_null(info);
+    assert_int_equal(info->target, CASE_TARGET);
+    assert_int_equal(info->n_targets, 11);
+    assert_int_equal(info->node, 3);
+    assert_int_equal(info->instance, 99);
+    fixture_stop(&fixture);
+}
+
+static void test_payloads(void **state)
+{
+    static const size_t sizes[] = {0,
+                                   1,
+                                   4095,
+                                   16384,
+                                   16385,
+                                   100001,
+                                   (size_t)1 << 20,
+                                   (size_t)5 << 20,
+                                   (size_t)64 << 20};
+    struct fixture fixture;
+
+    fixture_start(&fixture, state);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        case_put_get(&fixture.client, sizes[i], 1);
+        case_put_get(&fixture.client, sizes[i], 5);
+        case_put_get(&fixture.client, sizes[i], 200);
+    }
+    fixture_stop(&fixture);
+}
+
+static void test_unpulled_payload(void **state)
+{
+    struct fixture fixture;
+    uint8_t *data = calloc(1, 1 << 20);
+
+    fixture_start(&fixture, state);
+    for (size_t size = 100; size <= 1 << 20; size *= 8) {
+        struct iovec iov = {.iov_base = data, .iov_len = size};
+        struct rpc_call call = {.send = &iov, .n_send = 1};
+
+        assert_int_equal(case_call(&fixture.client, CASE_DROP, &call), 0);
+    }
+    fixture_stop(&fixture);
+    free(data);
+}
+
+/* ---- many at once --------------------------------------------------------- */
+
+struct parallel {
+    struct rpc_call call;
+    struct iovec iov;
+    uint8_t range[8];
+    unsigned *n_done;
+};
+
+static void parallel_done(struct rpc_call *call)
+{
+    struct parallel *one = call->arg;
+
+    assert_int_equal(call->status, 0);
+    (*one->n_done)++;
+}
+
+static void
+parallel_run(struct case_client *client, enum case_op op, uint8_t *data, size_t size)
+{
+    struct parallel *all = calloc(N_PARALLEL, sizeof(*all));
+    unsigned n_done = 0;
+
+    for (unsigned i = 0; i < N_PARALLEL; i++) {
+        struct parallel *one = &all[i];
+
+        one->iov = (struct iovec){.iov_base = data + i * size, .iov_len = size};
+        one->n_done = &n_done;
+        one->call = (struct rpc_call){
+            .opcode = (uint16_t)op,
+            .target = CASE_TARGET,
+            .body = one->range,
+            .body_len = case_range(one->range, (uint32_t)(i * size), (uint32_t)size),
+            .send = &one->iov,
+            .n_send = op == CASE_PUT,
+            .recv = &one->iov,
+            .n_recv = op == CASE_GET,
+            .done = parallel_done,
+            .arg = one,
+        };
+        assert_int_equal(rpc_call_start(client->peer, &one->call), 0);
+    }
+    assert_int_equal(n_done, 0);
+    while (n_done < N_PARALLEL) {
+        if (rpc_progress(client->rpc) == 0)
+            rpc_wait(client->rpc, -1);
+    }
+    free(all);
+}
+
+static void test_parallel(void **state)
+{
+    static const size_t sizes[] = {0, 10000, 100000};
+    struct fixture fixture;
+
+    fixture_start(&fixture, state);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t total = sizes[i] * N_PARALLEL;
+        uint8_t *data = malloc(total + 1), *copy = malloc(total + 1);
+
+        case_fill(data, total, 5);
+        memcpy(copy, data, total);
+        parallel_run(&fixture.client, CASE_PUT, data, sizes[i]);
+        memset(data, 0, total);
+        parallel_run(&fixture.client, CASE_GET, data, sizes[i]);
+        assert_true(memcmp(data, copy, total) == 0);
+        free(data);
+        free(copy);
+    }
+    fixture_stop(&fixture);
+}
+
+/* ---- failures ------------------------------------------------------------- */
+
+static void test_deadline(void **state)
+{
+    static const size_t sizes[] = {100, (size_t)4 << 20};
+    struct fixture fixture;
+    size_t max = sizes[1];
+    uint8_t *data = malloc(max);
+
+    fixture_start(&fixture, state);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct iovec iov = {.iov_base = data, .iov_len = sizes[i]};
+        struct rpc_call call = {.recv = &iov, .n_recv = 1, .timeout_ms = 100};
+        struct rpc_call release = {0};
+        uint64_t start = clock_now_ms();
+
+        memset(data, 0x55, max);
+        assert_int_equal(case_call(&fixture.client, CASE_HOLD_GET, &call), -ETIMEDOUT);
+        assert_true(call.is_transport);
+        assert_in_range(clock_now_ms() - start, 99, 1200);
+        /* The server answers now; that must not reach the memory. */
+        while (case_call(&fixture.client, CASE_RELEASE, &release) == -EHOSTDOWN)
+            continue;
+        assert_int_equal(release.status, 0);
+        for (size_t k = 0; k < max; k++)
+            assert_int_equal(data[k], 0x55);
+        case_put_get(&fixture.client, 100000, 2);
+    }
+    fixture_stop(&fixture);
+    free(data);
+}
+
+static void count_done(struct rpc_call *call)
+{
+    unsigned *n_canceled = call->arg;
+
+    assert_int_equal(call->status, -ECANCELED);
+    assert_true(call->is_transport);
+    (*n_canceled)++;
+}
+
+static void test_destroy_with_calls(void **state)
+{
+    struct fixture fixture;
+    struct rpc_call calls[3];
+    unsigned n_canceled = 0;
+
+    fixture_start(&fixture, state);
+    (void)case_counters_get(&fixture.client);
+    for (int i = 0; i < 3; i++) {
+        calls[i] = (struct rpc_call){.opcode = CASE_HOLD,
+                                     .target = CASE_TARGET,
+                                     .done = count_done,
+                                     .arg = &n_canceled};
+        assert_int_equal(rpc_call_start(fixture.client.peer, &calls[i]), 0);
+        rpc_progress(fixture.client.rpc);
+    }
+    case_client_stop(&fixture.client);
+    assert_int_equal(n_canceled, 3);
+    case_client_start(&fixture.client, &fixture.server, 2);
+    (void)case_counters_get(&fixture.client);
+    fixture_stop(&fixture);
+}
+
+static void test_refused(void **state)
+{
+    struct fixture fixture;
+    struct case_client other;
+    struct rpc_config config = case_client_config(2);
+    struct rpc_call call = {0};
+
+    fixture_start(&fixture, state);
+    config.job = "43";
+    case_client_start_config(&other, &fixture.server, &config);
+    assert_int_equal(case_call(&other, CASE_ECHO, &call), -EACCES);
+    assert_true(call.is_transport);
+    case_client_stop(&other);
+
+    call = (struct rpc_call){.body = "12345678", .body_len = 8};
+    assert_int_equal(case_call(&fixture.client, CASE_PEER_ONLY, &call), -EPERM);
+    assert_false(call.is_transport);
+    (void)case_counters_get(&fixture.client);
+
+    /* Not allowed by the op's row: the server closes. */
+    struct iovec iov = {.iov_base = (char[10]){0}, .iov_len = 10};
+    call = (struct rpc_call){.send = &iov, .n_send = 1};
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -EHOSTDOWN);
+    (void)case_counters_get(&fixture.client);
+    fixture_stop(&fixture);
+}
+
+/* Until the condition, which the next counters must show. */
+#define wait_counters(client, condition)                                               \
+    do {                                                                               \
+        struct deadline wait_deadline = deadline_after_ms(5000);                       \
+        struct case_counters counters = case_counters_get(client);                     \
+        while (!(condition)) {                                                         \
+            assert_false(deadline_expired(wait_deadline));                             \
+            counters = case_counters_get(client);                                      \
+        }                                                                              \
+    } while (0)
+
+static void test_gone(void **state)
+{
+    struct fixture fixture;
+    struct case_client other;
+
+    fixture_start(&fixture, state);
+    case_client_start(&other, &fixture.server, 77);
+    (void)case_counters_get(&other);
+    case_client_stop(&other);
+    wait_counters(&fixture.client, counters.n_gone == 1 && counters.last_gone == 77);
+    fixture_stop(&fixture);
+}
+
+static void test_eviction(void **state)
+{
+    struct case_server server;
+    struct case_client clients[4];
+    struct case_counters counters;
+
+    case_server_init(&server, *state);
+    server.client_limit = 2;
+    case_server_start_thread(&server);
+    for (uint64_t i = 0; i < 4; i++)
+        case_client_start(&clients[i], &server, i + 1);
+    /* Each finds itself evicted by the two before it, and does not notice. */
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < 4; i++)
+            case_put_get(&clients[i], 20000, 1);
+    }
+    counters = case_counters_get(&clients[3]);
+    assert_true(counters.stats.evictions >= 10);
+    assert_int_equal(counters.n_gone, 0);
+    for (int i = 0; i < 4; i++)
+        case_client_stop(&clients[i]);
+    case_server_stop(&server);
+}
+
+/* ---- idle and busy -------------------------------------------------------- */
+
+static void test_idle(void **state)
+{
+    const struct timespec idle_time = {.tv_nsec = 300 * 1000000L};
+    struct fixture fixture;
+    struct case_counters before, after;
+
+    fixture_start(&fixture, state);
+    before = case_counters_get(&fixture.client);
+    nanosleep(&idle_time, NULL); /* the time that is measured */
+    after = case_counters_get(&fixture.client);
+    /* One for the second call, one for the ring that crossed with the first's reply. */
+    assert_in_range(after.stats.wakeups - before.stats.wakeups, 0, 2);
+    fixture_stop(&fixture);
+}
+
+static void test_latency(void **state)
+{
+    enum { N = 3000 };
+    struct fixture fixture;
+    uint8_t body[64] = {0};
+    uint64_t start;
+
+    fixture_start(&fixture, state);
+    (void)case_counters_get(&fixture.client);
+    start = clock_now_ns();
+    for (int i = 0; i < N; i++) {
+        struct rpc_call call = {.body = body, .body_len = sizeof(body)};
+
+        assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), 0);
+    }
+    print_message("64-byte call: %llu ns\n",
+                  (unsigned long long)((clock_now_ns() - start) / N));
+    fixture_stop(&fixture);
+}
+
+int rpc_cases_run(const struct rpc_route *route)
+{
+    struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_payloads),
+        cmocka_unit_test(test_unpulled_payload),
+        cmocka_unit_test(test_parallel),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_destroy_with_calls),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_idle),
+        cmocka_unit_test(test_latency),
+    };
+
+    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+        tests[i].initial_state = (void *)route;
+    return cmocka_run_group_tests_name(route->name, tests, NULL, NULL);
+}
