@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * LMDB records: get, put, delete, cursors, and the room for changes. The environment
+ * and its file are in index_env.c. */
+#include "store/index.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "store/index_env.h"
+
+/* Pages a change is taken to need: its leaf, a split, and a share of the pages above
+ * and of the list of free pages, which the changes of a batch have in common. If that
+ * is ever too little, LMDB says so and the transaction fails; nothing breaks. */
+#define CHANGE_PAGES 4u
+/* A larger value gets pages of its own, which have to be adjacent. */
+#define VALUE_INLINE 1024u
+#define VALUE_PAGES(size)                                                              \
+    ((size) > VALUE_INLINE ? (uint64_t)(size) / INDEX_PAGE_SIZE + 2 : 0)
+
+static int fail(struct index *index, int rc)
+{
+    int status = index_status(rc);
+
+    /* LMDB refuses everything after such an error; so does the commit. */
+    if (status != -ENOENT && status != -EEXIST)
+        index_txn_fail(index, status);
+    return status;
+}
+
+static MDB_val value_of(const void *data, size_t size)
+{
+    return (MDB_val){.mv_size = size, .mv_data = (void *)(uintptr_t)data};
+}
+
+static uint64_t left_pages(const struct index *index)
+{
+    return index->room_pages > index->used_pages ? index->room_pages - index->used_pages
+                                                 : 0;
+}
+
+static uint64_t left_tail_pages(const struct index *index)
+{
+    return index->tail_pages > index->used_pages ? index->tail_pages - index->used_pages
+                                                 : 0;
+}
+
+int index_room_check(struct index *index, size_t value_size)
+{
+    uint64_t adjacent = VALUE_PAGES(value_size);
+
+    if (left_pages(index) < index->reserve_pages + CHANGE_PAGES + adjacent)
+        return -ENOSPC;
+    if (adjacent && left_tail_pages(index) < index->reserve_pages / 2 + adjacent
+        && !index_has_free_run(index, index->used_pages + adjacent))
+        return -ENOSPC;
+    return 0;
+}
+
+/* Whether a put would add a record or make one longer, asked only when room is short.
+ */
+static bool
+would_grow(struct index *index, enum index_db db, MDB_val key, size_t value_size)
+{
+    MDB_val old;
+
+    if (mdb_get(index->txn, index->dbi[db], &key, &old) != 0)
+        return true;
+    return value_size > old.mv_size;
+}
+
+static int take_room(struct index *index,
+                     enum index_db db,
+                     MDB_val key,
+                     size_t value_size,
+                     enum index_room room)
+{
+    if (index->failure)
+        return index->failure;
+    if (room == INDEX_GROW && index_room_check(index, value_size) < 0
+        && would_grow(index, db, key, value_size))
+        return -ENOSPC;
+    if (left_pages(index) < CHANGE_PAGES + VALUE_PAGES(value_size))
+        return -ENOSPC;
+    index->used_pages += CHANGE_PAGES + VALUE_PAGES(value_size);
+    return 0;
+}
+
+uint64_t index_count(struct index *index, enum index_db db)
+{
+    MDB_stat stat;
+
+    if (mdb_stat(index->txn, index->dbi[db], &stat) != 0)
+        return 0;
+    return stat.ms_entries;
+}
+
+int index_get(struct index *index,
+              enum index_db db,
+              const void *key,
+              size_t key_size,
+              MDB_val *ret_value)
+{
+    MDB_val k = value_of(key, key_size);
+    int rc;
+
+    assert(index->txn);
+    if (index->failure)
+        return index->failure;
+    rc = mdb_get(index->txn, index->dbi[db], &k, ret_value);
+    return rc ? fail(index, rc) : 0;
+}
+
+static int put(struct index *index,
+               enum index_db db,
+               MDB_val key,
+               MDB_val *value,
+               enum index_room room,
+               unsigned flags)
+{
+    int rc;
+
+    assert(index->txn);
+    rc = take_room(index, db, key, value->mv_size, room);
+    if (rc < 0)
+        return rc;
+    rc = mdb_put(index->txn, index->dbi[db], &key, value, flags);
+    return rc ? fail(index, rc) : 0;
+}
+
+int index_put(struct index *index,
+              enum index_db db,
+              const void *key,
+              size_t key_size,
+              const void *value,
+              size_t value_size,
+              enum index_room room)
+{
+    MDB_val v = value_of(value, value_size);
+
+    return put(index, db, value_of(key, key_size), &v, room, 0);
+}
+
+int index_put_reserve(struct index *index,
+                      enum index_db db,
+                      const void *key,
+                      size_t key_size,
+                      size_t value_size,
+                      enum index_room room,
+                      void **ret_value)
+{
+    MDB_val v = value_of(NULL, value_size);
+    int rc = put(index, db, value_of(key, key_size), &v, room, MDB_RESERVE);
+
+    if (rc == 0)
+        *ret_value = v.mv_data;
+    return rc;
+}
+
+int index_delete(struct index *index,
+                 enum index_db db,
+                 const void *key,
+                 size_t key_size)
+{
+    MDB_val k = value_of(key, key_size);
+    int rc;
+
+    assert(index->txn);
+    rc = take_room(index, db, k, 0, INDEX_FREE);
+    if (rc < 0)
+        return rc;
+    rc = mdb_del(index->txn, index->dbi[db], &k, NULL);
+    return rc ? fail(index, rc) : 0;
+}
+
+static int cursor_get(struct index *index,
+                      enum index_db db,
+                      MDB_val *key,
+                      MDB_val *value,
+                      MDB_cursor_op op)
+{
+    int rc;
+
+    assert(index->txn);
+    if (index->failure)
+        return index->failure;
+    if (!index->cursor[db]) {
+        rc = mdb_cursor_open(index->txn, index->dbi[db], &index->cursor[db]);
+        if (rc)
+            return fail(index, rc);
+    }
+    rc = mdb_cursor_get(index->cursor[db], key, value, op);
+    return rc ? fail(index, rc) : 0;
+}
+
+int index_seek(struct index *index,
+               enum index_db db,
+               const void *key,
+               size_t key_size,
+               MDB_val *ret_key,
+               MDB_val *ret_value)
+{
+    *ret_key = value_of(key, key_size);
+    index->n_deleted = 0;
+    return cursor_get(index, db, ret_key, ret_value, MDB_SET_RANGE);
+}
+
+int index_next(struct index *index,
+               enum index_db db,
+               MDB_val *ret_key,
+               MDB_val *ret_value)
+{
+    return cursor_get(index, db, ret_key, ret_value, MDB_NEXT);
+}
+
+int index_seek_before(struct index *index,
+                      enum index_db db,
+                      const void *key,
+                      size_t key_size,
+                      MDB_val *ret_key,
+                      MDB_val *ret_value)
+{
+    int rc = index_seek(index, db, key, key_size, ret_key, ret_value);
+
+    if (rc == -ENOENT)
+        return cursor_get(index, db, ret_key, ret_value, MDB_LAST);
+    if (rc < 0)
+        return rc;
+    return cursor_get(index, db, ret_key, ret_value, MDB_PREV);
+}
+
+/* A walk that deletes gives back the pages it empties and goes on with these: however
+ * long, it needs little more than its first step, and room in the list of free pages.
+ */
+int index_delete_current(struct index *index, enum index_db db)
+{
+    int rc = index->failure;
+
+    if (rc == 0 && index->n_deleted++ % 1024 == 0)
+        rc = take_room(index, db, (MDB_val){0}, 0, INDEX_FREE);
+    if (rc < 0)
+        return rc;
+    rc = mdb_cursor_del(index->cursor[db], 0);
+    return rc ? fail(index, rc) : 0;
+}

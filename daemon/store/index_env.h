@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What index.c and index_env.c share. */
+#ifndef BENCHFS_STORE_INDEX_ENV_H
+#define BENCHFS_STORE_INDEX_ENV_H
+
+#include "store/index.h"
+
+#define INDEX_PAGE_SIZE 4096u
+
+struct index {
+    MDB_env *env;
+    int fd;               /* the environment's; not ours to close */
+    uint64_t map_bytes;   /* length of file and map, all of it allocated */
+    uint64_t limit_bytes; /* map_bytes does not grow beyond */
+    int broken;           /* -errno: LMDB lost its map, no transaction can begin */
+    MDB_dbi dbi[INDEX_N_DBS];
+
+    MDB_txn *txn;
+    MDB_cursor *cursor[INDEX_N_DBS]; /* opened on first use; end with the transaction */
+    int failure;                     /* -errno: the transaction can't be committed */
+    uint64_t room_pages;             /* free pages when the transaction began */
+    uint64_t tail_pages;             /* of these, at the end of the file */
+    uint64_t used_pages;             /* taken by its changes, estimated high */
+    uint64_t reserve_pages;          /* of room_pages, for removing things */
+    uint64_t n_deleted;              /* by index_delete_current() since the last seek */
+};
+
+/* Whether LMDB can find n adjacent pages among those freed; slow, for when the end of
+ * the file is used up. */
+bool index_has_free_run(struct index *index, uint64_t n);
+
+/* LMDB's error as -errno. */
+int index_status(int rc);
+
+#endif

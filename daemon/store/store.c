@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Opening, closing and removing a store; transactions. */
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/store_impl.h"
+
+#define MIB          (UINT64_C(1) << 20)
+#define CAPACITY_MIN MIB
+/* The index: a sixteenth of the data space is enough for files of 4 KiB; small stores
+ * may well hold empty files only. */
+#define METADATA_MIN   (64 * MIB)
+#define METADATA_SHARE 16
+/* Inode, dentry and a chunk record, in pages two thirds full. */
+#define INODE_ESTIMATE 512
+#define JOB_MAX        255
+
+static int check_config(const struct store_config *config, struct benchfs_error *err)
+{
+    size_t job_size = strlen(config->job);
+
+    if (config->capacity_bytes < CAPACITY_MIN)
+        return benchfs_error_set(err,
+                                 EINVAL,
+                                 "%s: capacity %llu is less than %llu",
+                                 config->directory,
+                                 (unsigned long long)config->capacity_bytes,
+                                 (unsigned long long)CAPACITY_MIN);
+    if (config->capacity_bytes > SIZE_MAX / 4)
+        return benchfs_error_set(
+            err, EINVAL, "%s: capacity is beyond the address space", config->directory);
+    if (job_size == 0 || job_size > JOB_MAX)
+        return benchfs_error_set(err, EINVAL, "%s: bad job name", config->directory);
+    if (config->target > UINT16_MAX)
+        return benchfs_error_set(
+            err, EINVAL, "%s: target %u", config->directory, config->target);
+    return 0;
+}
+
+static int open_directory(const char *path, struct benchfs_error *err)
+{
+    int fd;
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return benchfs_error_set(err, errno, "%s: %m", path);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return benchfs_error_set(err, errno, "%s: %m", path);
+    return fd;
+}
+
+static int open_files(struct store *store,
+                      const struct store_config *config,
+                      struct benchfs_error *err)
+{
+    uint64_t metadata = config->capacity_bytes / METADATA_SHARE;
+    int fd = open_directory(config->directory, err);
+    int rc;
+
+    if (fd < 0)
+        return fd;
+    rc = arena_open(fd, "arena", config->capacity_bytes, &store->arena, err);
+    close(fd);
+    if (rc < 0) {
+        benchfs_error_prefix(err, "%s/", config->directory);
+        return rc;
+    }
+    if (metadata < METADATA_MIN)
+        metadata = METADATA_MIN;
+    return index_open(config->directory, metadata, &store->index, err);
+}
+
+static int map_zeros(struct store *store, struct benchfs_error *err)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *zeros = mmap(NULL, STORE_CHUNK_MAX, PROT_READ, flags, -1, 0);
+
+    if (zeros == MAP_FAILED)
+        return benchfs_error_set(err, errno, "map %u bytes: %m", STORE_CHUNK_MAX);
+    store->zeros = zeros;
+    return 0;
+}
+
+int store_open(const struct store_config *config,
+               struct store **ret,
+               struct benchfs_error *err)
+{
+    struct store *store;
+    int rc = check_config(config, err);
+
+    if (rc < 0)
+        return rc;
+    store = calloc(1, sizeof(*store));
+    if (!store)
+        return benchfs_error_set(err, ENOMEM, "%s: out of memory", config->directory);
+    store->target = config->target;
+    store->inode_limit = config->inode_limit;
+    rc = open_files(store, config, err);
+    if (rc < 0)
+        goto fail;
+    rc = map_zeros(store, err);
+    if (rc < 0)
+        goto fail;
+    rc = store_meta_load(store, config, err);
+    if (rc < 0) {
+        benchfs_error_prefix(err, "%s/", config->directory);
+        goto fail;
+    }
+    *ret = store;
+    return 0;
+fail:
+    store_close(store);
+    return rc;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    if (store->index)
+        store_txn_abort(store);
+    index_close(store->index);
+    arena_close(store->arena);
+    if (store->zeros)
+        munmap(store->zeros, STORE_CHUNK_MAX);
+    chunk_record_fini(&store->record);
+    arena_runs_fini(&store->txn_allocated);
+    arena_runs_fini(&store->txn_freed);
+    free(store);
+}
+
+static int remove_one(int dirfd, const char *name, int flags)
+{
+    if (unlinkat(dirfd, name, flags) < 0 && errno != ENOENT)
+        return -errno;
+    return 0;
+}
+
+/* Nobody else has it open, or -EBUSY. */
+static int check_unused(int dirfd)
+{
+    int fd = openat(dirfd, "arena", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int rc = 0;
+
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    close(fd);
+    return rc;
+}
+
+int store_remove(const char *directory, struct benchfs_error *err)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return benchfs_error_set(err, errno, "%s: %m", directory);
+    rc = check_unused(fd);
+    if (rc == 0)
+        rc = remove_one(fd, "index/data.mdb", 0);
+    if (rc == 0)
+        rc = remove_one(fd, "index", AT_REMOVEDIR);
+    if (rc == 0)
+        rc = remove_one(fd, "arena", 0);
+    close(fd);
+    if (rc == 0)
+        rc = remove_one(AT_FDCWD, directory, AT_REMOVEDIR);
+    if (rc < 0)
+        return benchfs_error_set(
+            err, rc, "%s: remove store: %s", directory, strerror(-rc));
+    return 0;
+}
+
+void store_arena_get(const struct store *store, void **ret_base, size_t *ret_size)
+{
+    *ret_base = arena_memory(store->arena, 0);
+    *ret_size = arena_size(store->arena);
+}
+
+void store_usage_get(const struct store *store, struct store_usage *ret)
+{
+    uint64_t used, limit, left;
+
+    index_usage_get(store->index, &used, &limit);
+    left = limit > used ? limit - used : 0;
+    *ret = (struct store_usage){
+        .capacity_bytes = arena_size(store->arena),
+        .used_bytes = arena_used_bytes(store->arena),
+        .metadata_capacity_bytes = limit,
+        .metadata_used_bytes = used,
+        .inodes_used = store->inodes_used,
+        .inodes_free = left / INODE_ESTIMATE,
+    };
+    if (store->inode_limit) {
+        uint64_t by_limit = store->inode_limit > store->inodes_used
+                                ? store->inode_limit - store->inodes_used
+                                : 0;
+
+        if (ret->inodes_free > by_limit)
+            ret->inodes_free = by_limit;
+    }
+}
+
+int store_txn_begin(struct store *store)
+{
+    return index_txn_begin(store->index);
+}
+
+static void release_all(struct store *store, struct arena_runs *runs)
+{
+    for (size_t i = 0; i < runs->count; i++)
+        arena_release(store->arena, runs->run[i].start, runs->run[i].n);
+    runs->count = 0;
+}
+
+static void undo(struct store *store)
+{
+    release_all(store, &store->txn_allocated);
+    store->txn_freed.count = 0;
+    store->seq_reserved = store->seq_reserved_committed;
+}
+
+int store_txn_commit(struct store *store)
+{
+    uint64_t inodes = index_count(store->index, INDEX_INODE);
+    int rc = index_txn_commit(store->index);
+
+    if (rc < 0) {
+        undo(store);
+        return rc;
+    }
+    release_all(store, &store->txn_freed);
+    store->txn_allocated.count = 0;
+    store->seq_reserved_committed = store->seq_reserved;
+    store->inodes_used = inodes;
+    return 0;
+}
+
+void store_txn_abort(struct store *store)
+{
+    if (!index_txn_is_open(store->index))
+        return;
+    index_txn_abort(store->index);
+    undo(store);
+}
+
+bool store_txn_is_open(const struct store *store)
+{
+    return index_txn_is_open(store->index);
+}
+
+bool store_txn_is_large(const struct store *store)
+{
+    return index_txn_is_large(store->index);
+}
