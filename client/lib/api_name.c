@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The path-based API: making, removing and renaming entries.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/api.h"
+#include "client/api_file.h"
+
+void api_create_fill(const struct benchfs *fs,
+                     const struct api_place *place,
+                     mode_t mode,
+                     struct msg_create_request *ret)
+{
+    (void)fs;
+    *ret = (struct msg_create_request){
+        .mode = mode,
+        .uid = geteuid(),
+        .gid = getegid(),
+        .base = BASE_HOME,
+    };
+    if (place->has_parent_attr && place->parent_attr.mode & S_ISGID) {
+        ret->gid = place->parent_attr.gid;
+        if (S_ISDIR(mode))
+            ret->mode |= S_ISGID;
+    }
+}
+
+int benchfs_mkdir(struct benchfs *fs, const char *path, mode_t mode)
+{
+    struct msg_create_request what;
+    struct api_place place;
+    struct wire_attr attr;
+    int status = api_enter(fs);
+
+    if (status == 0)
+        status = api_walk_entry(fs, path, &place);
+    if (status < 0)
+        return status;
+    if (place.is_found)
+        return -EEXIST;
+    api_create_fill(fs, &place, S_IFDIR | (mode & 01777 & ~fs->umask), &what);
+    what.flags = CREATE_EXCL;
+    return client_create(fs->client, place.parent, place.name, &what, &attr);
+}
+
+int benchfs_symlink(struct benchfs *fs, const char *text, const char *new_path)
+{
+    struct msg_create_request what;
+    struct api_place place;
+    struct wire_attr attr;
+    size_t len = strlen(text);
+    int status = api_enter(fs);
+
+    if (status < 0)
+        return status;
+    if (len == 0)
+        return -ENOENT;
+    if (len > WIRE_TEXT_MAX)
+        return -ENAMETOOLONG;
+    status = api_walk_entry(fs, new_path, &place);
+    if (status < 0)
+        return status;
+    if (place.is_found)
+        return -EEXIST;
+    if (place.has_slash)
+        return -ENOENT;
+    api_create_fill(fs, &place, S_IFLNK | 0777, &what);
+    what.flags = CREATE_EXCL;
+    what.symlink = (struct wire_text){.data = text, .len = (uint16_t)len};
+    return client_create(fs->client, place.parent, place.name, &what, &attr);
+}
+
+int benchfs_rmdir(struct benchfs *fs, const char *path)
+{
+    struct api_place place;
+    int status = api_enter(fs);
+
+    if (status == 0)
+        status = api_walk_entry(fs, path, &place);
+    if (status < 0)
+        return status;
+    switch (place.last) {
+    case API_LAST_ROOT:
+        return -EBUSY;
+    case API_LAST_DOT:
+        return -EINVAL;
+    case API_LAST_DOTDOT:
+        return -ENOTEMPTY;
+    case API_LAST_NAME:
+        break;
+    }
+    if (!place.is_found)
+        return -ENOENT;
+    if (!S_ISDIR(place.attr.mode))
+        return -ENOTDIR;
+    return client_rmdir(fs->client, place.parent, place.name);
+}
+
+int benchfs_unlink(struct benchfs *fs, const char *path)
+{
+    struct api_place place;
+    int status = api_enter(fs);
+
+    if (status == 0)
+        status = api_walk_entry(fs, path, &place);
+    if (status < 0)
+        return status;
+    if (!place.is_found)
+        return -ENOENT;
+    if (place.last != API_LAST_NAME || S_ISDIR(place.attr.mode))
+        return -EISDIR;
+    if (place.has_slash)
+        return -ENOTDIR;
+    return client_unlink(fs->client, place.parent, place.name);
+}
+
+/* What only a path can get wrong; the daemon checks the rest, under its locks. */
+static int
+rename_check(const struct api_place *from, const struct api_place *to, unsigned flags)
+{
+    if (from->last != API_LAST_NAME || to->last != API_LAST_NAME)
+        return flags & RENAME_NOREPLACE && to->last != API_LAST_NAME ? -EEXIST : -EBUSY;
+    if (!from->is_found)
+        return -ENOENT;
+    if (!S_ISDIR(from->attr.mode)
+        && (from->has_slash || (to->has_slash && !to->is_found)))
+        return -ENOTDIR;
+    if (to->is_found && to->has_slash && !S_ISDIR(to->attr.mode))
+        return -ENOTDIR;
+    return 0;
+}
+
+int benchfs_renameat2(struct benchfs *fs,
+                      const char *path,
+                      const char *new_path,
+                      unsigned flags)
+{
+    struct api_place from;
+    struct api_place to;
+    int status = api_enter(fs);
+
+    if (status < 0)
+        return status;
+    if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)
+        || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+        return -EINVAL;
+    status = api_walk_entry(fs, path, &from);
+    if (status == 0)
+        status = api_walk_entry(fs, new_path, &to);
+    if (status == 0)
+        status = rename_check(&from, &to, flags);
+    if (status < 0)
+        return status;
+    return client_rename(fs->client, from.parent, from.name, to.parent, to.name, flags);
+}
+
+int benchfs_rename(struct benchfs *fs, const char *path, const char *new_path)
+{
+    return benchfs_renameat2(fs, path, new_path, 0);
+}
+
+int benchfs_link(struct benchfs *fs, const char *path, const char *new_path)
+{
+    struct api_place place;
+    struct wire_attr from;
+    struct wire_attr attr;
+    int status = api_enter(fs);
+
+    if (status == 0)
+        status = api_walk_existing(fs, path, API_NOFOLLOW, &from);
+    if (status == 0)
+        status = api_walk_entry(fs, new_path, &place);
+    if (status < 0)
+        return status;
+    if (place.is_found)
+        return -EEXIST;
+    if (S_ISDIR(from.mode))
+        return -EPERM;
+    if (place.has_slash)
+        return -ENOENT;
+    return client_link(fs->client, from.ino, place.parent, place.name, &attr);
+}
+
+ssize_t benchfs_readlink(struct benchfs *fs, const char *path, char *buf, size_t size)
+{
+    char text[PATH_MAX];
+    struct wire_attr attr;
+    size_t len;
+    int status = api_enter(fs);
+
+    if (status < 0)
+        return status;
+    if (size == 0)
+        return -EINVAL;
+    status = api_walk_existing(fs, path, API_NOFOLLOW, &attr);
+    if (status == 0 && !S_ISLNK(attr.mode))
+        status = -EINVAL;
+    if (status == 0)
+        status = client_readlink(fs->client, attr.ino, text, sizeof(text));
+    if (status < 0)
+        return status;
+    len = strlen(text);
+    if (len > size)
+        len = size;
+    memcpy(buf, text, len);
+    return (ssize_t)len;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listing a directory: every target holds a part of the entries and is asked in turn.
+ * A position is the target's number in the upper 16 bits and that target's cookie of
+ * the last entry seen in the lower 48.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client_internal.h"
+#include "client/position.h"
+
+#define DIR_BUFFER_SIZE (64u << 10)
+
+struct client_dir {
+    struct client *client;
+    uint64_t ino;
+    uint32_t target; /* being listed; the number of targets: at the end */
+    uint64_t cookie; /* of the last entry given out from it */
+    bool is_last;    /* nothing comes after what is in the buffer */
+    struct wire_reader reader;
+    uint32_t n_left; /* entries in the reader */
+    char name[WIRE_NAME_MAX + 1];
+    uint8_t buffer[DIR_BUFFER_SIZE];
+};
+
+int client_dir_open(struct client *client, uint64_t ino, struct client_dir **ret)
+{
+    struct client_dir *dir = malloc(sizeof(*dir));
+
+    if (!dir)
+        return -ENOMEM;
+    dir->client = client;
+    dir->ino = ino;
+    client_dir_seek(dir, 0);
+    *ret = dir;
+    return 0;
+}
+
+void client_dir_close(struct client_dir *dir)
+{
+    free(dir);
+}
+
+void client_dir_seek(struct client_dir *dir, uint64_t position)
+{
+    dir->target = position_target(position);
+    dir->cookie = position_cookie(position);
+    dir->is_last = false;
+    dir->n_left = 0;
+}
+
+/* Asks the current target for what comes after the cookie. */
+static int dir_fill(struct client_dir *dir)
+{
+    struct msg_readdir_request msg = {.dir = dir->ino, .cookie = dir->cookie};
+    struct iovec iov = {.iov_base = dir->buffer, .iov_len = sizeof(dir->buffer)};
+    struct msg_readdir_reply reply;
+    struct client_call call;
+    int status;
+
+    client_call_fill(
+        dir->client, &call, OP_READDIR, dir->target, readdir_request, &msg);
+    call.call.rpc.recv = &iov;
+    call.call.rpc.n_recv = 1;
+    status = client_call_run(dir->client, &call);
+    if (status == 0)
+        status = client_reply_decode(&call, readdir_reply, &reply);
+    if (status < 0)
+        return status;
+    /* No entry and yet not at the end would be asked for ever. */
+    if (reply.n_entries == 0 && !reply.at_end)
+        return -EPROTO;
+    dir->reader =
+        (struct wire_reader){.data = dir->buffer, .length = call.call.rpc.received};
+    dir->n_left = reply.n_entries;
+    dir->is_last = reply.at_end;
+    return 0;
+}
+
+static int dir_take(struct client_dir *dir, struct client_dirent *ret)
+{
+    uint64_t ino = wire_get_u64(&dir->reader);
+    uint32_t type = wire_get_u32(&dir->reader);
+    uint64_t cookie = wire_get_u64(&dir->reader);
+    struct wire_text name = wire_get_name(&dir->reader);
+
+    dir->n_left--;
+    if (dir->reader.failed || cookie == 0 || cookie > POSITION_COOKIE_MAX
+        || (dir->n_left == 0 && wire_reader_finish(&dir->reader) < 0)) {
+        dir->n_left = 0;
+        return -EPROTO;
+    }
+    memcpy(dir->name, name.data, name.len);
+    dir->name[name.len] = '\0';
+    dir->cookie = cookie;
+    ret->ino = ino;
+    ret->type = type;
+    ret->name = dir->name;
+    ret->next = position_make(dir->target, cookie);
+    return 1;
+}
+
+int client_dir_read(struct client_dir *dir, struct client_dirent *ret)
+{
+    int status;
+
+    while (dir->n_left == 0) {
+        if (dir->is_last) {
+            dir->target++;
+            dir->cookie = 0;
+            dir->is_last = false;
+        }
+        if (dir->target >= client_n_targets(dir->client))
+            return 0;
+        status = dir_fill(dir);
+        if (status < 0)
+            return status;
+    }
+    return dir_take(dir, ret);
+}

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Open files: what the home is told of them, and what is done to one as a whole. The
+ * home is told once per inode and access, however often it is open in this client.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/iovec.h"
+#include "client/client_internal.h"
+
+#define COPY_SIZE     (4u << 20)
+#define SEEK_PARALLEL 32u
+
+/* ---- open and close -------------------------------------------------- */
+
+static enum client_open_kind open_kind(uint32_t flags)
+{
+    if (!(flags & OPEN_WRITE))
+        return CLIENT_OPEN_READER;
+    return flags & OPEN_APPEND ? CLIENT_OPEN_APPENDER : CLIENT_OPEN_WRITER;
+}
+
+static int open_call(struct client_inode *inode, uint32_t flags, struct wire_attr *ret)
+{
+    struct msg_open_request msg = {.ino = inode->ino, .flags = flags};
+    struct msg_attr_reply reply;
+    struct client_call call;
+    int status;
+
+    client_call_fill(
+        inode->client, &call, OP_OPEN, placement_home(inode->ino), open_request, &msg);
+    status = client_call_run(inode->client, &call);
+    if (status == 0)
+        status = client_reply_decode(&call, attr_reply, &reply);
+    if (status == 0)
+        *ret = reply.attr;
+    return status;
+}
+
+static int close_call(struct client_inode *inode, enum client_open_kind kind)
+{
+    static const uint32_t flags[CLIENT_OPEN_KINDS] = {
+        [CLIENT_OPEN_READER] = OPEN_READ,
+        [CLIENT_OPEN_WRITER] = OPEN_WRITE,
+        [CLIENT_OPEN_APPENDER] = OPEN_WRITE | OPEN_APPEND,
+    };
+    struct client_report report = client_inode_report_take(inode);
+    struct msg_close_request msg = {
+        .ino = inode->ino,
+        .flags = flags[kind],
+        .end = report.end,
+        .mtime_ns = report.mtime_ns,
+    };
+    struct client_call call;
+
+    client_call_fill(inode->client,
+                     &call,
+                     OP_CLOSE,
+                     placement_home(inode->ino),
+                     close_request,
+                     &msg);
+    return client_call_run(inode->client, &call);
+}
+
+/* With inode->lock, after an answer of the home. */
+static int inode_layout_set(struct client_inode *inode, const struct wire_attr *attr)
+{
+    if (attr->ino != inode->ino || attr->chunk_size == 0
+        || attr->chunk_size > WIRE_PAYLOAD_MAX
+        || attr->base >= client_n_targets(inode->client))
+        return -EPROTO;
+    inode->chunk_size = attr->chunk_size;
+    inode->layout = attr->layout;
+    inode->base = attr->base;
+    return 0;
+}
+
+static int truncate_to_zero(struct client_inode *inode)
+{
+    struct msg_setattr_request change = {.ino = inode->ino, .mask = SETATTR_SIZE};
+    struct wire_attr attr;
+
+    return client_setattr(inode->client, &change, &attr);
+}
+
+/* With inode->lock: tells the home what it does not know yet. */
+static int inode_open(struct client_inode *inode, uint32_t flags)
+{
+    enum client_open_kind kind = open_kind(flags);
+    struct client_report report = {0};
+    struct wire_attr attr;
+    int status;
+
+    if (inode->n_opens[kind] > 0)
+        return flags & OPEN_TRUNCATE ? truncate_to_zero(inode) : 0;
+    if (flags & OPEN_TRUNCATE)
+        report = client_inode_report_take(inode);
+    status = open_call(inode, flags, &attr);
+    if (status < 0) {
+        client_inode_report_add(inode, report);
+        return status;
+    }
+    inode->n_opens[kind]++;
+    return inode_layout_set(inode, &attr);
+}
+
+/* With inode->lock: tells the home when no file of this kind is open any more. */
+static int inode_close(struct client_inode *inode, enum client_open_kind kind)
+{
+    int status = 0;
+
+    while (inode->n_files[kind] == 0 && inode->n_opens[kind] > 0) {
+        int rc = close_call(inode, kind);
+
+        if (rc < 0 && status == 0)
+            status = rc;
+        inode->n_opens[kind]--;
+    }
+    return status;
+}
+
+/* With inode->lock. */
+static int
+file_new(struct client_inode *inode, uint32_t flags, struct client_file **ret)
+{
+    struct client_file *file = malloc(sizeof(*file));
+
+    if (!file)
+        return -ENOMEM;
+    file->inode = inode;
+    file->flags = flags & ~(uint32_t)OPEN_TRUNCATE;
+    inode->n_files[open_kind(flags)]++;
+    *ret = file;
+    return 0;
+}
+
+/* With inode->lock, which it releases: makes the file if all went well so far, else
+ * takes back what the home was told. Uses up the reference to the inode on failure. */
+static int open_finish(struct client_inode *inode,
+                       uint32_t flags,
+                       int status,
+                       struct client_file **ret)
+{
+    if (status == 0)
+        status = file_new(inode, flags, ret);
+    if (status < 0)
+        inode_close(inode, open_kind(flags));
+    pthread_mutex_unlock(&inode->lock);
+    if (status < 0)
+        client_inode_put(inode);
+    return status;
+}
+
+int client_file_open(struct client *client,
+                     uint64_t ino,
+                     uint32_t open_flags,
+                     struct client_file **ret)
+{
+    struct client_inode *inode;
+
+    if (!(open_flags & (OPEN_READ | OPEN_WRITE)))
+        return -EINVAL;
+    inode = client_inode_get(client, ino);
+    if (!inode)
+        return -ENOMEM;
+    pthread_mutex_lock(&inode->lock);
+    return open_finish(inode, open_flags, inode_open(inode, open_flags), ret);
+}
+
+/* The home has counted the open with the CREATE. */
+static int created_open(struct client *client,
+                        const struct wire_attr *attr,
+                        uint32_t flags,
+                        struct client_file **ret)
+{
+    struct client_inode *inode = client_inode_get(client, attr->ino);
+
+    if (!inode)
+        return -ENOMEM;
+    pthread_mutex_lock(&inode->lock);
+    inode->n_opens[open_kind(flags)]++;
+    return open_finish(inode, flags, inode_layout_set(inode, attr), ret);
+}
+
+/* The name was taken. -ENOENT: by now it is not. */
+static int existing_open(struct client *client,
+                         uint64_t parent,
+                         const char *name,
+                         uint32_t flags,
+                         struct wire_attr *ret_attr,
+                         struct client_file **ret)
+{
+    int status = client_lookup(client, parent, name, ret_attr);
+
+    if (status < 0)
+        return status;
+    /* The caller decides what becomes of a symbolic link or a special file. */
+    if (!S_ISREG(ret_attr->mode))
+        return S_ISDIR(ret_attr->mode) ? -EISDIR : -EEXIST;
+    status = client_file_open(client, ret_attr->ino, flags, ret);
+    if (status == 0 && (flags & OPEN_TRUNCATE))
+        status = client_getattr(client, ret_attr->ino, ret_attr);
+    return status;
+}
+
+int client_file_create(struct client *client,
+                       uint64_t parent,
+                       const char *name,
+                       const struct msg_create_request *what,
+                       uint32_t open_flags,
+                       struct wire_attr *ret_attr,
+                       struct client_file **ret)
+{
+    struct msg_create_request msg = *what;
+    struct wire_attr attr;
+    int status = -ENOENT;
+
+    if (!(open_flags & (OPEN_READ | OPEN_WRITE)))
+        return -EINVAL;
+    msg.flags |= CREATE_OPEN | open_flags << CREATE_OPEN_SHIFT;
+    for (int i = 0; i < CLIENT_RACE_TRIES && status == -ENOENT; i++) {
+        status = client_create_call(client, parent, name, &msg, &attr);
+        if (status == 0)
+            status = created_open(client, &attr, open_flags, ret);
+        else if (status == -EEXIST && !(msg.flags & CREATE_EXCL))
+            status = existing_open(client, parent, name, open_flags, &attr, ret);
+        else
+            return status;
+    }
+    if (status == 0 && ret_attr)
+        *ret_attr = attr;
+    return status;
+}
+
+int client_file_close(struct client_file *file)
+{
+    struct client_inode *inode = file->inode;
+    enum client_open_kind kind = open_kind(file->flags);
+    int status;
+
+    pthread_mutex_lock(&inode->lock);
+    inode->n_files[kind]--;
+    status = inode_close(inode, kind);
+    pthread_mutex_unlock(&inode->lock);
+    client_inode_put(inode);
+    free(file);
+    return status;
+}
+
+uint64_t client_file_ino(const struct client_file *file)
+{
+    return file->inode->ino;
+}
+
+/* ---- data ------------------------------------------------------------ */
+
+ssize_t client_file_readv(struct client_file *file,
+                          const struct iovec *iov,
+                          int n_iov,
+                          uint64_t offset)
+{
+    struct client_io *io;
+    int status;
+
+    if (!(file->flags & OPEN_READ))
+        return -EBADF;
+    status = client_io_start(file, false, false, iov, n_iov, offset, &io);
+    return status < 0 ? status : client_io_finish(io);
+}
+
+ssize_t client_file_writev(struct client_file *file,
+                           const struct iovec *iov,
+                           int n_iov,
+                           uint64_t offset)
+{
+    struct client_io *io;
+    int status;
+
+    if (!(file->flags & OPEN_WRITE))
+        return -EBADF;
+    /* The home counts on it that such a file only grows through APPEND. */
+    if (file->flags & OPEN_APPEND)
+        return client_file_append(file, iov, n_iov, NULL);
+    status = client_io_start(file, true, false, iov, n_iov, offset, &io);
+    return status < 0 ? status : client_io_finish(io);
+}
+
+static int append_reserve(struct client_inode *inode, uint64_t length, uint64_t *ret)
+{
+    struct msg_append_request msg = {.ino = inode->ino, .length = length};
+    struct msg_append_reply reply;
+    struct client_call call;
+    int status;
+
+    client_call_fill(inode->client,
+                     &call,
+                     OP_APPEND,
+                     placement_home(inode->ino),
+                     append_request,
+                     &msg);
+    status = client_call_run(inode->client, &call);
+    if (status == 0)
+        status = client_reply_decode(&call, append_reply, &reply);
+    if (status == 0)
+        *ret = reply.offset;
+    return status;
+}
+
+ssize_t client_file_append(struct client_file *file,
+                           const struct iovec *iov,
+                           int n_iov,
+                           uint64_t *ret_offset)
+{
+    struct client_io *io;
+    uint64_t offset = 0;
+    size_t length;
+    int status;
+
+    if (!(file->flags & OPEN_WRITE))
+        return -EBADF;
+    if (n_iov < 0 || n_iov > IOV_MAX || iovec_length(iov, (size_t)n_iov, &length) < 0)
+        return -EINVAL;
+    if (length == 0)
+        return 0;
+    if (length > WIRE_PAYLOAD_MAX)
+        return -EINVAL;
+    status = append_reserve(file->inode, length, &offset);
+    if (status == 0)
+        status = client_io_start(file, true, true, iov, n_iov, offset, &io);
+    if (status < 0)
+        return status;
+    if (ret_offset)
+        *ret_offset = offset;
+    return client_io_finish(io);
+}
+
+int client_file_sync(struct client_file *file, bool durable)
+{
+    struct client_inode *inode = file->inode;
+    struct client_report report = client_inode_report_take(inode);
+    struct msg_sync_request msg = {
+        .ino = inode->ino,
+        .flags = SYNC_END | (durable ? SYNC_DURABLE : 0),
+        .end = report.end,
+        .mtime_ns = report.mtime_ns,
+    };
+    struct client_call call;
+    int status;
+
+    if (report.end == 0 && report.mtime_ns == 0 && !durable)
+        return 0;
+    client_call_fill(
+        inode->client, &call, OP_SYNC, placement_home(inode->ino), sync_request, &msg);
+    status = client_call_run(inode->client, &call);
+    if (status < 0)
+        client_inode_report_add(inode, report);
+    return status;
+}
+
+int client_file_fallocate(struct client_file *file,
+                          int mode,
+                          uint64_t offset,
+                          uint64_t length)
+{
+    struct client_inode *inode = file->inode;
+    struct msg_fallocate_request msg = {
+        .ino = inode->ino,
+        .mode = (uint32_t)mode,
+        .offset = offset,
+        .length = length,
+    };
+    struct client_call call;
+
+    if (!(file->flags & OPEN_WRITE))
+        return -EBADF;
+    if (length == 0)
+        return -EINVAL;
+    if (offset > INT64_MAX || length > INT64_MAX - offset)
+        return -EFBIG;
+    client_call_fill(inode->client,
+                     &call,
+                     OP_FALLOCATE,
+                     placement_home(inode->ino),
+                     fallocate_request,
+                     &msg);
+    return client_call_run(inode->client, &call);
+}
+
+/* ---- holes ----------------------------------------------------------- */
+
+struct seek_batch {
+    struct client_inode *inode;
+    uint64_t first;  /* chunk */
+    uint32_t offset; /* in the first chunk */
+    unsigned n;
+    bool is_data;
+    struct client_call calls[SEEK_PARALLEL];
+};
+
+static void seek_batch_run(struct seek_batch *batch)
+{
+    struct client_inode *inode = batch->inode;
+    struct engine_set set;
+
+    engine_set_init(&set, NULL);
+    for (unsigned i = 0; i < batch->n; i++) {
+        uint64_t chunk = batch->first + i;
+        struct msg_seek_request msg = {
+            .ino = inode->ino,
+            .chunk = chunk,
+            .offset = i == 0 ? batch->offset : 0,
+            .data = batch->is_data,
+        };
+        uint32_t target = placement_chunk_target(
+            inode->layout, inode->base, chunk, client_n_targets(inode->client));
+
+        client_call_fill(
+            inode->client, &batch->calls[i], OP_SEEK, target, seek_request, &msg);
+        engine_set_add(&set, &batch->calls[i].call);
+    }
+    engine_run(inode->client->engine, &set);
+}
+
+/* The first place found, in file order: 1; 0: none; -errno. */
+static int seek_batch_result(const struct seek_batch *batch, uint64_t *ret_offset)
+{
+    for (unsigned i = 0; i < batch->n; i++) {
+        const struct client_call *call = &batch->calls[i];
+        struct msg_seek_reply reply;
+        int status = call->call.rpc.status;
+
+        if (status == 0)
+            status = client_reply_decode(call, seek_reply, &reply);
+        if (status < 0)
+            return status;
+        if (reply.found) {
+            *ret_offset = (batch->first + i) * batch->inode->chunk_size + reply.offset;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* 1: found, 0: not in [offset, size), -errno. */
+static int seek_search(struct client_inode *inode,
+                       uint64_t offset,
+                       uint64_t size,
+                       bool is_data,
+                       uint64_t *ret)
+{
+    uint64_t chunk = offset / inode->chunk_size;
+    uint64_t last = (size - 1) / inode->chunk_size;
+    struct seek_batch *batch = malloc(sizeof(*batch));
+    int status = 0;
+
+    if (!batch)
+        return -ENOMEM;
+    *batch = (struct seek_batch){
+        .inode = inode,
+        .offset = (uint32_t)(offset % inode->chunk_size),
+        .is_data = is_data,
+    };
+    while (chunk <= last && status == 0) {
+        batch->first = chunk;
+        batch->n = last - chunk + 1 > SEEK_PARALLEL ? SEEK_PARALLEL
+                                                    : (unsigned)(last - chunk + 1);
+        seek_batch_run(batch);
+        status = seek_batch_result(batch, ret);
+        batch->offset = 0;
+        chunk += batch->n;
+    }
+    free(batch);
+    return status;
+}
+
+int64_t client_file_seek(struct client_file *file, uint64_t offset, int whence)
+{
+    struct client_inode *inode = file->inode;
+    struct wire_attr attr;
+    uint64_t found = 0;
+    int status;
+
+    if (whence != SEEK_DATA && whence != SEEK_HOLE)
+        return -EINVAL;
+    status = client_getattr(inode->client, inode->ino, &attr);
+    if (status < 0)
+        return status;
+    if (offset >= attr.size)
+        return -ENXIO;
+    status = seek_search(inode, offset, attr.size, whence == SEEK_DATA, &found);
+    if (status < 0)
+        return status;
+    if (status > 0 && found < attr.size)
+        return (int64_t)found;
+    return whence == SEEK_DATA ? -ENXIO : (int64_t)attr.size;
+}
+
+/* ---- copying --------------------------------------------------------- */
+
+int client_file_copy_range(struct client_file *from,
+                           uint64_t from_offset,
+                           struct client_file *to,
+                           uint64_t to_offset,
+                           uint64_t length,
+                           uint64_t *ret_copied)
+{
+    size_t size = length < COPY_SIZE ? (size_t)length : COPY_SIZE;
+    char *buf = malloc(size ? size : 1);
+    uint64_t copied = 0;
+    ssize_t n = 0;
+
+    if (!buf)
+        return -ENOMEM;
+    while (copied < length) {
+        uint64_t left = length - copied;
+        struct iovec iov = {.iov_base = buf,
+                            .iov_len = left < size ? (size_t)left : size};
+
+        n = client_file_readv(from, &iov, 1, from_offset + copied);
+        if (n <= 0)
+            break;
+        iov.iov_len = (size_t)n;
+        n = client_file_writev(to, &iov, 1, to_offset + copied);
+        if (n < 0)
+            break;
+        copied += (uint64_t)n;
+    }
+    free(buf);
+    if (n < 0 && copied == 0)
+        return (int)n;
+    *ret_copied = copied;
+    return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The table of inodes that this client has open, and what it has yet to report of each.
+ */
+#include <stdlib.h>
+
+#include "client/client_internal.h"
+
+struct client_inode *client_inode_find(struct client *client, uint64_t ino)
+{
+    struct client_inode *inode;
+
+    pthread_mutex_lock(&client->inodes_lock);
+    inode = table_get(&client->inodes, ino);
+    if (inode)
+        inode->references++;
+    pthread_mutex_unlock(&client->inodes_lock);
+    return inode;
+}
+
+static struct client_inode *inode_new(struct client *client, uint64_t ino)
+{
+    struct client_inode *inode = calloc(1, sizeof(*inode));
+
+    if (!inode)
+        return NULL;
+    inode->client = client;
+    inode->ino = ino;
+    inode->references = 1;
+    pthread_mutex_init(&inode->lock, NULL);
+    pthread_mutex_init(&inode->report_lock, NULL);
+    return inode;
+}
+
+static void inode_free(struct client_inode *inode)
+{
+    pthread_mutex_destroy(&inode->lock);
+    pthread_mutex_destroy(&inode->report_lock);
+    free(inode);
+}
+
+struct client_inode *client_inode_get(struct client *client, uint64_t ino)
+{
+    struct client_inode *inode;
+
+    pthread_mutex_lock(&client->inodes_lock);
+    inode = table_get(&client->inodes, ino);
+    if (inode) {
+        inode->references++;
+    } else {
+        inode = inode_new(client, ino);
+        if (inode && table_put(&client->inodes, ino, inode) < 0) {
+            inode_free(inode);
+            inode = NULL;
+        }
+    }
+    pthread_mutex_unlock(&client->inodes_lock);
+    return inode;
+}
+
+void client_inode_put(struct client_inode *inode)
+{
+    struct client *client = inode->client;
+    bool is_last;
+
+    pthread_mutex_lock(&client->inodes_lock);
+    is_last = --inode->references == 0;
+    if (is_last)
+        table_remove(&client->inodes, inode->ino);
+    pthread_mutex_unlock(&client->inodes_lock);
+    if (is_last)
+        inode_free(inode);
+}
+
+void client_inode_report_add(struct client_inode *inode, struct client_report report)
+{
+    if (report.end == 0 && report.mtime_ns == 0)
+        return;
+    pthread_mutex_lock(&inode->report_lock);
+    if (report.end > inode->report.end)
+        inode->report.end = report.end;
+    if (report.mtime_ns > inode->report.mtime_ns)
+        inode->report.mtime_ns = report.mtime_ns;
+    pthread_mutex_unlock(&inode->report_lock);
+}
+
+struct client_report client_inode_report_take(struct client_inode *inode)
+{
+    struct client_report report;
+
+    pthread_mutex_lock(&inode->report_lock);
+    report = inode->report;
+    inode->report = (struct client_report){0};
+    pthread_mutex_unlock(&inode->report_lock);
+    return report;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the inode-level client share: the client itself, one request, and
+ * the inodes that this client has open.
+ */
+#ifndef BENCHFS_CLIENT_CLIENT_INTERNAL_H
+#define BENCHFS_CLIENT_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "base/table.h"
+#include "client/client.h"
+#include "client/engine.h"
+#include "proto/ops.h"
+#include "proto/placement.h"
+
+#define CLIENT_PARALLEL_MAX 64u /* requests in flight of one call of a user */
+#define CLIENT_RACE_TRIES   8   /* create or open while others create and remove */
+
+struct client {
+    uint64_t id;
+    uint32_t node;
+    enum client_route route;
+    uint8_t kind;
+    unsigned timeout_ms;
+    const struct client_remote *remote;
+    void *auth_state; /* remote's, once the direct route is used */
+    char *socket_path;
+    struct endpoint_table table;
+    uint64_t host;  /* of this node's endpoints */
+    uint32_t *own;  /* targets of this node's daemon, by shard */
+    uint32_t n_own; /* 0: not known yet, the socket is all there is */
+    struct engine *engine;
+    pthread_mutex_t inodes_lock;
+    struct table inodes; /* ino -> struct client_inode */
+};
+
+static inline uint32_t client_n_targets(const struct client *client)
+{
+    return client->table.n_endpoints;
+}
+
+/* ---- one request ----------------------------------------------------- */
+
+/* A request and its reply: fill, client_call_run(), decode. */
+struct client_call {
+    struct engine_call call;
+    uint8_t body[WIRE_BODY_MAX];
+};
+
+/* Encodes a message into the call's body and addresses it. The longest encoding of any
+ * message fits, so 0 means that the message is empty (or a text over its limit, which
+ * callers have checked). */
+#define client_call_fill(client, item, op, to, message, msg)                           \
+    client_call_set((client),                                                          \
+                    &(item)->call,                                                     \
+                    (op),                                                              \
+                    (to),                                                              \
+                    (item)->body,                                                      \
+                    msg_##message##_encode((msg), (item)->body, sizeof((item)->body)))
+
+/* Sets all that a call needs but payload memory. `body` must last until it is started.
+ */
+void client_call_set(const struct client *client,
+                     struct engine_call *call,
+                     uint16_t opcode,
+                     uint32_t target,
+                     const void *body,
+                     size_t body_len);
+
+/* Runs it alone. 0 or the status. */
+int client_call_run(struct client *client, struct client_call *call);
+
+#define client_reply_decode(item, message, ret)                                        \
+    msg_##message##_decode((ret), (item)->call.rpc.reply, (item)->call.rpc.reply_len)
+
+static inline struct wire_text client_text(const char *text, size_t len)
+{
+    return (struct wire_text){.data = text, .len = (uint16_t)len};
+}
+
+/* 0, -ENAMETOOLONG, or -EINVAL for what can't be a name ("", ".", "..", "a/b"). */
+int client_name_check(const char *name, size_t *ret_len);
+
+/* One CREATE: -EEXIST also for files that exist but can't be answered in one go. */
+int client_create_call(struct client *client,
+                       uint64_t parent,
+                       const char *name,
+                       const struct msg_create_request *what,
+                       struct wire_attr *ret);
+
+/* ---- open inodes ----------------------------------------------------- */
+
+/* The home counts opens of these kinds apart, and needs each one's end. */
+enum client_open_kind {
+    CLIENT_OPEN_READER,
+    CLIENT_OPEN_WRITER,
+    CLIENT_OPEN_APPENDER,
+    CLIENT_OPEN_KINDS,
+};
+
+/* What writes did that the home may not know of. */
+struct client_report {
+    uint64_t end;     /* largest end, 0: none */
+    int64_t mtime_ns; /* of the last write, 0: none */
+};
+
+/* One per inode that is open in this client. */
+struct client_inode {
+    struct client *client;
+    uint64_t ino;
+    unsigned references; /* under inodes_lock */
+    uint32_t chunk_size; /* fixed once opened, as are layout and base */
+    uint32_t base;
+    uint8_t layout;
+    pthread_mutex_t lock; /* held over OPEN and CLOSE, so that they don't overtake */
+    unsigned n_files[CLIENT_OPEN_KINDS]; /* open here */
+    unsigned n_opens[CLIENT_OPEN_KINDS]; /* told to the home; 1 but for races */
+    pthread_mutex_t report_lock;
+    struct client_report report;
+};
+
+struct client_file {
+    struct client_inode *inode;
+    uint32_t flags; /* OPEN_READ, OPEN_WRITE, OPEN_APPEND */
+};
+
+/* With one more reference, made if need be; NULL: no memory. */
+struct client_inode *client_inode_get(struct client *client, uint64_t ino);
+/* With one more reference if it is open, else NULL. */
+struct client_inode *client_inode_find(struct client *client, uint64_t ino);
+void client_inode_put(struct client_inode *inode);
+void client_inode_report_add(struct client_inode *inode, struct client_report report);
+/* Returns what has not been reported and forgets it. */
+struct client_report client_inode_report_take(struct client_inode *inode);
+
+/* ---- data ------------------------------------------------------------ */
+
+struct client_io;
+
+/*
+ * One read or write under way. The iovec array is copied, the memory it points to must
+ * stay. `is_reserved`: an append whose end the home knows. Started, then finished
+ * exactly once, which waits, frees, and gives the bytes or -errno.
+ */
+int client_io_start(struct client_file *file,
+                    bool is_write,
+                    bool is_reserved,
+                    const struct iovec *iov,
+                    int n_iov,
+                    uint64_t offset,
+                    struct client_io **ret);
+bool client_io_test(struct client_io *io);
+ssize_t client_io_finish(struct client_io *io);
+
+#endif
