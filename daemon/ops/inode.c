@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Operations on an inode, at its home.
+ */
+#include <errno.h>
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "daemon/ops/ops.h"
+#include "daemon/peer.h"
+#include "daemon/session.h"
+#include "proto/placement.h"
+
+#define OPEN_FLAGS_ALL (OPEN_READ | OPEN_WRITE | OPEN_TRUNCATE | OPEN_APPEND)
+#define OPEN_KIND      (OPEN_READ | OPEN_WRITE | OPEN_APPEND)
+#define FILE_SIZE_MAX  (UINT64_C(1) << 62)
+
+static int reply_attr(struct op *op, struct store_inode *inode)
+{
+    struct msg_attr_reply reply;
+    int rc = inode_attr_get(op, inode, &reply.attr);
+
+    return rc ? rc : OP_REPLY(op, attr_reply, &reply);
+}
+
+int op_getattr(struct op *op)
+{
+    struct msg_inode_request m;
+    struct store_inode inode;
+    int rc;
+
+    OP_DECODE(op, inode_request, &m);
+    rc = store_inode_get(op->shard->store, m.ino, &inode);
+    return rc ? rc : reply_attr(op, &inode);
+}
+
+/* ---- setattr
+ * ------------------------------------------------------------------------------ */
+
+static void setattr_apply(const struct msg_setattr_request *m,
+                          struct store_inode *inode)
+{
+    int64_t now = shard_now_ns();
+
+    if (m->mask & SETATTR_MODE)
+        inode->mode = (inode->mode & S_IFMT) | (m->mode & 07777);
+    if (m->mask & SETATTR_UID)
+        inode->uid = m->uid;
+    if (m->mask & SETATTR_GID)
+        inode->gid = m->gid;
+    if (m->mask & SETATTR_ATIME)
+        inode->atime_ns = m->mask & SETATTR_ATIME_NOW ? now : m->atime_ns;
+    if (m->mask & SETATTR_MTIME)
+        inode->mtime_ns = m->mask & SETATTR_MTIME_NOW ? now : m->mtime_ns;
+    inode->ctime_ns = now;
+}
+
+int op_setattr(struct op *op)
+{
+    struct shard *shard = op->shard;
+    struct msg_setattr_request m;
+    struct store_inode inode;
+    int rc;
+
+    OP_DECODE(op, setattr_request, &m);
+    rc = store_inode_get(shard->store, m.ino, &inode);
+    if (rc)
+        return rc;
+    if (S_ISDIR(inode.mode) && shard->n_targets > 1 && !op->fiber)
+        return OP_NEEDS_FIBER; /* for the attributes in the reply */
+    if (S_ISDIR(inode.mode) && (m.mask & SETATTR_MTIME)) {
+        rc = directory_time_forget(op, m.ino);
+        if (rc == 0)
+            rc = store_inode_get(shard->store, m.ino, &inode);
+        if (rc)
+            return rc;
+    }
+    if (m.mask & SETATTR_SIZE) {
+        if (!S_ISREG(inode.mode))
+            return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+        if (m.size > FILE_SIZE_MAX)
+            return -EFBIG;
+        rc = inode_truncate(op, &inode, m.size);
+    } else {
+        rc = inode_fold(op, &inode);
+    }
+    if (rc)
+        return rc;
+    if (m.mask & ~(uint32_t)SETATTR_SIZE) {
+        setattr_apply(&m, &inode);
+        rc = store_inode_put(shard->store, &inode);
+    }
+    return rc ? rc : reply_attr(op, &inode);
+}
+
+int op_readlink(struct op *op)
+{
+    struct msg_inode_request m;
+    struct msg_text_reply reply;
+    const char *text;
+    size_t len;
+    int rc;
+
+    OP_DECODE(op, inode_request, &m);
+    rc = store_symlink_get(op->shard->store, m.ino, &text, &len);
+    if (rc)
+        return rc == -ENOENT ? -EINVAL : rc;
+    reply.text = (struct wire_text){.data = text, .len = (uint16_t)len};
+    return OP_REPLY(op, text_reply, &reply);
+}
+
+/* ---- open and close
+ * ----------------------------------------------------------------------- */
+
+int op_open(struct op *op)
+{
+    struct shard *shard = op->shard;
+    struct msg_open_request m;
+    struct store_inode inode;
+    int rc;
+
+    OP_DECODE(op, open_request, &m);
+    if (!(m.flags & (OPEN_READ | OPEN_WRITE)) || (m.flags & ~OPEN_FLAGS_ALL))
+        return -EINVAL;
+    rc = store_inode_get(shard->store, m.ino, &inode);
+    if (rc)
+        return rc;
+    if (inode.nlink == 0 && !session_inode(shard, m.ino))
+        return -ENOENT; /* on its way out */
+    if (!S_ISREG(inode.mode))
+        return S_ISDIR(inode.mode) ? -EISDIR : -ENXIO;
+    if (m.flags & OPEN_TRUNCATE) {
+        rc = inode_truncate(op, &inode, 0);
+        if (rc)
+            return rc;
+    }
+    rc = reply_attr(op, &inode);
+    if (rc)
+        return rc;
+    return session_open(shard, op->request->header.client, m.ino, m.flags & OPEN_KIND);
+}
+
+/* Whether this close is the end of an inode whose data lies on other targets too. */
+static bool close_needs_fiber(struct shard *shard, uint64_t ino)
+{
+    const struct open_inode *open = session_inode(shard, ino);
+    struct store_inode inode;
+
+    return shard->n_targets > 1 && open && open->n_opens == 1
+           && store_inode_get(shard->store, ino, &inode) == 0 && inode.nlink == 0;
+}
+
+int op_close(struct op *op)
+{
+    struct shard *shard = op->shard;
+    struct msg_close_request m;
+    int rc;
+
+    OP_DECODE(op, close_request, &m);
+    if (!op->fiber && close_needs_fiber(shard, m.ino))
+        return OP_NEEDS_FIBER;
+    rc = session_close(shard, op->request->header.client, m.ino, m.flags & OPEN_KIND);
+    if (rc)
+        return rc;
+    rc = inode_fold_report(op, m.ino, m.end, m.mtime_ns);
+    return rc ? rc : inode_closed(op, m.ino);
+}
+
+int op_sync(struct op *op)
+{
+    struct msg_sync_request m;
+
+    OP_DECODE(op, sync_request, &m);
+    return inode_fold_report(op, m.ino, m.end, m.mtime_ns);
+}
+
+/* ---- append and fallocate
+ * ------------------------------------------------------------------ */
+
+int op_append(struct op *op)
+{
+    struct msg_append_request m;
+    struct msg_append_reply reply;
+    struct store_inode inode;
+    uint64_t key;
+    int rc;
+
+    OP_DECODE(op, append_request, &m);
+    if (m.length > WIRE_PAYLOAD_MAX)
+        return -EINVAL;
+    key = keylock_key_inode(m.ino);
+    rc = op_check_key(op, key);
+    if (rc == 0)
+        rc = store_inode_get(op->shard->store, m.ino, &inode);
+    if (rc == 0)
+        rc = inode_fold(op, &inode);
+    if (rc)
+        return rc;
+    if (inode.size > FILE_SIZE_MAX - m.length)
+        return -EFBIG;
+    reply.offset = inode.size;
+    inode.size += m.length;
+    inode.mtime_ns = shard_now_ns();
+    inode.ctime_ns = inode.mtime_ns;
+    rc = store_inode_put(op->shard->store, &inode);
+    return rc ? rc : OP_REPLY(op, append_reply, &reply);
+}
+
+/* One chunk's part, here or on the chunk's target. */
+static int fallocate_chunk(struct op *op,
+                           const struct store_inode *inode,
+                           const struct msg_chunk_fallocate_request *part)
+{
+    uint8_t body[MSG_chunk_fallocate_request_MAX];
+    size_t len = msg_chunk_fallocate_request_encode(part, body, sizeof(body));
+    uint32_t target = placement_chunk_target(
+        inode->layout, inode->base, part->chunk, op->shard->n_targets);
+    struct peer_call *call;
+    int rc;
+
+    if (target == op->shard->target)
+        return chunk_fallocate(op, part);
+    call = malloc(sizeof(*call));
+    if (!call)
+        return -ENOMEM;
+    rc = peer_call(op, target, OP_CHUNK_FALLOCATE, body, len, call);
+    free(call);
+    return rc;
+}
+
+static int fallocate_chunks(struct op *op,
+                            const struct store_inode *inode,
+                            const struct msg_fallocate_request *m)
+{
+    uint64_t at = m->offset;
+    uint64_t end = m->offset + m->length;
+    int rc = 0;
+
+    while (at < end && rc == 0) {
+        uint32_t offset = (uint32_t)(at % inode->chunk_size);
+        uint64_t length = inode->chunk_size - offset;
+        struct msg_chunk_fallocate_request part = {
+            .ino = m->ino,
+            .chunk = at / inode->chunk_size,
+            .mode = m->mode,
+            .offset = offset,
+        };
+
+        if (length > end - at)
+            length = end - at;
+        part.length = (uint32_t)length;
+        rc = fallocate_chunk(op, inode, &part);
+        at += length;
+    }
+    return rc;
+}
+
+int op_fallocate(struct op *op)
+{
+    struct shard *shard = op->shard;
+    struct msg_fallocate_request m;
+    struct store_inode inode;
+    uint64_t end;
+    int rc;
+
+    OP_DECODE(op, fallocate_request, &m);
+    if (m.mode != 0 && m.mode != FALLOC_FL_KEEP_SIZE
+        && m.mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+        return -EOPNOTSUPP;
+    if (m.length == 0)
+        return -EINVAL;
+    if (m.offset > FILE_SIZE_MAX || m.length > FILE_SIZE_MAX - m.offset)
+        return -EFBIG;
+    if (!op->fiber)
+        return OP_NEEDS_FIBER;
+    rc = store_inode_get(shard->store, m.ino, &inode);
+    if (rc == 0)
+        rc = S_ISREG(inode.mode) ? inode_fold(op, &inode) : -ENODEV;
+    if (rc)
+        return rc;
+    end = m.offset + m.length;
+    if ((m.mode & FALLOC_FL_PUNCH_HOLE) && end > inode.size) {
+        if (m.offset >= inode.size)
+            return 0;
+        m.length = inode.size - m.offset;
+    }
+    rc = fallocate_chunks(op, &inode, &m);
+    if (rc == 0)
+        rc = store_inode_get(shard->store, m.ino, &inode);
+    if (rc)
+        return rc;
+    if (m.mode == 0 && end > inode.size)
+        inode.size = end;
+    inode.ctime_ns = shard_now_ns();
+    inode.mtime_ns = inode.ctime_ns;
+    return store_inode_put(shard->store, &inode);
+}
+
+/* ---- for other targets
+ * --------------------------------------------------------------------- */
+
+int op_inode_link(struct op *op)
+{
+    struct msg_inode_link_request m;
+    struct store_inode inode;
+    int rc;
+
+    OP_DECODE(op, inode_link_request, &m);
+    if (m.add == 0)
+        return inode_link_drop(op, m.ino, &inode);
+    rc = store_inode_get(op->shard->store, m.ino, &inode);
+    if (rc == 0)
+        rc = inode_fold(op,
+                        &inode); /* may ask for a fiber, before anything is changed */
+    if (rc == 0)
+        rc = inode_link_add(op, m.ino, &inode);
+    return rc ? rc : reply_attr(op, &inode);
+}
+
+int inode_moved_local(struct shard *shard, uint64_t ino, uint64_t new_parent)
+{
+    struct store_inode inode;
+    int rc = store_inode_get(shard->store, ino, &inode);
+
+    if (rc)
+        return rc;
+    inode.parent = new_parent;
+    inode.ctime_ns = shard_now_ns();
+    return store_inode_put(shard->store, &inode);
+}
+
+int op_inode_moved(struct op *op)
+{
+    struct msg_inode_moved_request m;
+
+    OP_DECODE(op, inode_moved_request, &m);
+    return inode_moved_local(op->shard, m.ino, m.new_parent);
+}
+
+int op_dir_stat(struct op *op)
+{
+    struct msg_dir_stat_request m;
+    struct msg_dir_stat_reply reply;
+    struct store_dirpart part;
+    int rc;
+
+    OP_DECODE(op, dir_stat_request, &m);
+    if (m.forget_time) {
+        rc = store_dirpart_forget_time(op->shard->store, m.ino);
+        if (rc)
+            return rc;
+    }
+    rc = store_dirpart_get(op->shard->store, m.ino, &part);
+    if (rc)
+        return rc;
+    reply = (struct msg_dir_stat_reply){
+        .n_entries = part.n_entries,
+        .n_subdirs = part.n_subdirs,
+        .mtime_ns = part.mtime_ns,
+    };
+    return OP_REPLY(op, dir_stat_reply, &reply);
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The handlers of the op table, by file, and the few helpers they share. Handlers
+ * decode their request, work on the shard's store, and set the reply; see op.h for
+ * their results.
+ */
+#ifndef BENCHFS_DAEMON_OPS_OPS_H
+#define BENCHFS_DAEMON_OPS_OPS_H
+
+#include "daemon/op.h"
+
+/* dentry.c: entries of directories and the inodes made and removed with them */
+int op_lookup(struct op *op);
+int op_create(struct op *op);
+int op_unlink(struct op *op);
+int op_rmdir(struct op *op);
+int op_link(struct op *op);
+int op_readdir(struct op *op);
+
+/* rename.c */
+int op_rename(struct op *op);
+
+/* inode.c */
+int op_getattr(struct op *op);
+int op_setattr(struct op *op);
+int op_readlink(struct op *op);
+int op_open(struct op *op);
+int op_close(struct op *op);
+int op_sync(struct op *op);
+int op_append(struct op *op);
+int op_fallocate(struct op *op);
+int op_inode_link(struct op *op);
+int op_inode_moved(struct op *op);
+int op_dir_stat(struct op *op);
+
+/* xattr.c */
+int op_getxattr(struct op *op);
+int op_setxattr(struct op *op);
+int op_listxattr(struct op *op);
+int op_removexattr(struct op *op);
+
+/* data.c */
+int op_read(struct op *op);
+int op_write(struct op *op);
+int op_seek(struct op *op);
+int op_chunk_truncate(struct op *op);
+int op_chunk_end(struct op *op);
+int op_chunk_fallocate(struct op *op);
+
+/* peer_locks.c: what a rename or a removal asks of other targets */
+int op_dentry_lock(struct op *op);
+int op_dentry_apply(struct op *op);
+int op_dentry_unlock(struct op *op);
+int op_dir_seal(struct op *op);
+int op_namespace_lock(struct op *op);
+
+/* service.c */
+int op_ping(struct op *op);
+int op_table_get(struct op *op);
+int op_client_gone(struct op *op);
+int op_statfs(struct op *op);
+int op_status(struct op *op);
+int op_stats(struct op *op);
+int op_task_exit(struct op *op);
+int op_shutdown(struct op *op);
+int op_set_state(struct op *op);
+
+/* stage.c */
+int op_stage_start(struct op *op);
+int op_stage_wait(struct op *op);
+int op_stage_pull(struct op *op);
+int op_stage_done(struct op *op);
+
+/* ---- shared helpers
+ * ------------------------------------------------------------------ */
+
+/* inode_state.c */
+
+/* The attributes as of now, asking other targets where they know more (sizes of files
+ * that are being written, parts of directories). 0, -errno or OP_NEEDS_FIBER. */
+int inode_attr_get(struct op *op,
+                   struct store_inode *inode,
+                   struct wire_attr *ret_attr);
+/* The directory is about to be given a time: its parts' own do not count any more. In a
+ * fiber, with several targets. */
+int directory_time_forget(struct op *op, uint64_t ino);
+/* Attributes of an inode made this moment. */
+void inode_attr_new(const struct store_inode *inode, struct wire_attr *ret_attr);
+/* Brings size and times in the store up to date with what the chunks say. */
+int inode_fold(struct op *op, struct store_inode *inode);
+/* Takes over a client's report of its writes. */
+int inode_fold_report(struct op *op, uint64_t ino, uint64_t end, int64_t mtime_ns);
+/* Adds or drops a link of an inode homed here; at none the inode goes, with its data,
+ * as soon as nobody has it open. */
+int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret);
+int inode_link_drop(struct op *op, uint64_t ino, struct store_inode *ret);
+/* Drops a link wherever the inode is homed. In a fiber unless it is homed here. */
+int inode_link_drop_any(struct op *op, uint64_t ino);
+/* Closes a dead client's opens. In a fiber. */
+void inode_close_all(struct op *op,
+                     uint64_t ino,
+                     unsigned n_readers,
+                     unsigned n_appenders,
+                     unsigned n_free_writers);
+/* The last close of an inode without names. */
+int inode_closed(struct op *op, uint64_t ino);
+/* Cuts or extends a file homed here, on all its targets. */
+int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size);
+/* The targets, other than this one, which may hold chunks of the file: bounded by the
+ * known size, or all if `may_be_longer`. *ret is malloc'ed. */
+int inode_chunk_targets(struct shard *shard,
+                        const struct store_inode *inode,
+                        bool may_be_longer,
+                        uint32_t **ret,
+                        unsigned *ret_n);
+
+/* data.c */
+/* One chunk of a fallocate(), here. */
+int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m);
+
+/* dentry.c */
+/* Seals all parts of a directory, or none: -ENOTEMPTY, transport errors. */
+int directory_seal(struct op *op, uint64_t dir);
+void directory_unseal(struct op *op, uint64_t dir);
+
+/* peer_locks.c */
+/* Sets (or, with ino 0, removes) a dentry here. */
+int dentry_apply(struct shard *shard,
+                 uint64_t parent,
+                 struct wire_text name,
+                 const struct store_dentry *dentry);
+/* On target 0, in a fiber: the lock under which directories change their place. */
+int namespace_lock_local(struct op *op, bool lock);
+
+/* inode.c */
+/* Notes a rename of an inode homed here: its parent if a directory, its ctime. */
+int inode_moved_local(struct shard *shard, uint64_t ino, uint64_t new_parent);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls from one target to others, made from fibers as if they blocked. They leave
+ * after the commit of the batch, so that what the caller changed before is stored by
+ * then.
+ */
+#ifndef BENCHFS_DAEMON_PEER_H
+#define BENCHFS_DAEMON_PEER_H
+
+#include "daemon/op.h"
+
+struct peer_call {
+    struct rpc_call rpc;
+    struct list_node link; /* in shard->calls */
+    struct op *op;
+    uint32_t target;
+    unsigned *pending; /* of the set this call belongs to */
+};
+
+/* One call from a fiber; never to the own target. 0 or -errno, then reply is valid. */
+int peer_call(struct op *op,
+              uint32_t target,
+              uint16_t opcode,
+              const void *body,
+              size_t body_len,
+              struct peer_call *call);
+
+/*
+ * The same request to `n` targets at once; the own target must not be among them.
+ * `calls` has n elements; each has its status afterwards. Returns the first failure or
+ * 0.
+ */
+int peer_call_many(struct op *op,
+                   const uint32_t *targets,
+                   unsigned n,
+                   uint16_t opcode,
+                   const void *body,
+                   size_t body_len,
+                   struct peer_call *calls);
+
+/* peer_call_many() to every other target; *ret_calls (n_targets - 1 elements,
+ * malloc'ed) is the caller's to free, also on failure (it may be NULL). */
+int peer_call_others(struct op *op,
+                     uint16_t opcode,
+                     const void *body,
+                     size_t body_len,
+                     struct peer_call **ret_calls);
+
+/* Starts what the batch has queued; after the commit. */
+void peer_calls_flush(struct shard *shard);
+
+/* Handler of a request for another target: passes it on, and the answer back. */
+int op_forward(struct op *op);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What clients have open at a shard, per client and per inode. An inode that is open
+ * lives on without a name; one that is open for writing may be longer than its home
+ * knows.
+ */
+#ifndef BENCHFS_DAEMON_SESSION_H
+#define BENCHFS_DAEMON_SESSION_H
+
+#include "daemon/shard.h"
+
+/* Counts an open of `ino` with enum open_flags `flags` by `client`. 0 or -ENOMEM. */
+int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags);
+/* The reverse, with the same flags; -EBADF if that client has no such open. */
+int session_close(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags);
+/* Takes an open off the inode's counts alone, for a session that is being ended. */
+void session_inode_drop(struct shard *shard, uint64_t ino, uint32_t flags);
+/* NULL: nobody has it open. */
+const struct open_inode *session_inode(const struct shard *shard, uint64_t ino);
+
+/* Requests of this client are passed on to other targets: they must hear of its end. */
+int session_note_forward(struct shard *shard, uint64_t client);
+
+/* A dentry locked for another daemon (DENTRY_LOCK), to be freed if that daemon dies. */
+int session_lock_add(struct shard *shard,
+                     uint64_t client,
+                     uint64_t key,
+                     uint64_t owner);
+void session_lock_remove(struct shard *shard,
+                         uint64_t client,
+                         uint64_t key,
+                         uint64_t owner);
+
+/* The client is gone: closes what it had open, frees its locks, tells the others. */
+void session_client_gone(struct shard *shard, uint64_t client);
+
+/* Frees all tables, at the end of the shard. */
+void session_fini(struct shard *shard);
+
+#endif

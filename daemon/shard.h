@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A shard: one thread with one RPC instance, one store and everything that belongs to
+ * one target. It handles requests in batches, one store transaction per batch; replies
+ * and calls to other targets leave after the commit.
+ */
+#ifndef BENCHFS_DAEMON_SHARD_H
+#define BENCHFS_DAEMON_SHARD_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "daemon/fiber.h"
+#include "daemon/keylock.h"
+#include "daemon/timer.h"
+#include "proto/endpoint_table.h"
+#include "proto/ops.h"
+#include "store/store.h"
+#include "transport/rpc.h"
+
+struct server;
+struct service;
+
+#define SHARD_CLIENT_FIBERS 256 /* operations of clients that wait for other targets   \
+                                 */
+#define SHARD_FIBERS 2048       /* these, and those that other daemons wait for */
+
+/* Something to run in the shard's thread; a member of what it is about. */
+struct task {
+    struct list_node link;
+    void (*run)(struct task *task);
+};
+
+/* A client as this shard knows it: what it has open here, to be let go when it dies. */
+struct session {
+    uint64_t client;
+    struct table opens;       /* inode -> struct session_open */
+    struct list remote_locks; /* struct session_lock: dentries locked by DENTRY_LOCK */
+    bool has_forwarded;       /* requests of it went on to other targets */
+};
+
+/* An inode homed here that somebody has open. */
+struct open_inode {
+    uint64_t ino;
+    unsigned n_opens;
+    unsigned n_writers; /* of these, with OPEN_WRITE */
+    unsigned
+        n_free_writers; /* of these, without OPEN_APPEND: ends known only to chunks */
+};
+
+struct shard {
+    struct server *server;
+    uint32_t target;
+    unsigned index;  /* on this node */
+    uint64_t client; /* own client id, as a peer of others */
+
+    struct auth_munge *munge; /* NULL: local route only */
+    struct rpc *rpc;
+    struct rpc_server rpc_server; /* what rpc calls */
+    struct store *store;
+    struct fiber_pool *fibers;
+    struct keylock locks;
+    struct table sessions;    /* client -> struct session */
+    struct table open_inodes; /* ino -> struct open_inode */
+    struct rpc_peer **peers;  /* by target, n_targets; NULL for the own one */
+    uint32_t n_targets;       /* 0 until the endpoint table is known */
+    uint32_t chunk_size;      /* default of new files */
+
+    struct list incoming;      /* struct rpc_request: not looked at yet */
+    struct list ready;         /* struct task: to run in this batch */
+    struct list outgoing;      /* struct op: finished, reply after the commit */
+    struct list calls;         /* struct peer_call: to start after the commit */
+    struct list fiber_waiters; /* struct task: ops that wait for a fiber */
+    struct list timers;        /* struct shard_timer, the earliest first */
+    uint64_t lock_sequence;
+    struct service *service; /* target 0 only: the state of the whole service */
+
+    _Atomic uint64_t op_counts[OP_COUNT];
+    pthread_t thread;
+    bool is_running; /* the thread exists */
+    sem_t peers_checked;
+    struct benchfs_error peers_error; /* code 0: every peer answered */
+    atomic_bool stop;
+};
+
+struct shard_config {
+    struct server *server;
+    uint32_t target;
+    unsigned index;
+    struct rpc_config rpc; /* all but server, client and auth */
+    struct store_config store;
+    uint32_t chunk_size;
+};
+
+/* Opens the store, starts to listen; no thread yet. */
+int shard_create(const struct shard_config *config,
+                 struct shard **ret,
+                 struct benchfs_error *err);
+/* Gives it the table: peers are made, n_targets is known. Before shard_start(). */
+int shard_table_set(struct shard *shard,
+                    const struct endpoint_table *table,
+                    struct benchfs_error *err);
+int shard_start(struct shard *shard, struct benchfs_error *err);
+/* After shard_start(): waits until every other target has answered. -errno names the
+ * one that did not. */
+int shard_peers_check(struct shard *shard,
+                      unsigned timeout_ms,
+                      struct benchfs_error *err);
+/* Any thread: asks it to end after the current batch. */
+void shard_stop(struct shard *shard);
+void shard_join(struct shard *shard);
+/* After shard_join(). NULL is fine. */
+void shard_destroy(struct shard *shard);
+
+/* Puts a task into the running or next batch. The shard's own thread only. */
+void shard_task_add(struct shard *shard, struct task *task);
+
+/* CLOCK_REALTIME in nanoseconds, as the file system's times have it. */
+int64_t shard_now_ns(void);
+
+#endif
