@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Answers to the kernel, with the rules of what it may cache in one place. */
+#ifndef BENCHFS_FUSE_REPLY_H
+#define BENCHFS_FUSE_REPLY_H
+
+#include <stdint.h>
+
+#include "fuse/handle.h"
+#include "fuse/mount_internal.h"
+
+/* Each answers the request, also when that fails (then there is nobody to tell). */
+
+/* 0 or -errno */
+void reply_status(fuse_req_t req, int status);
+/* A count or -errno: of WRITE and COPY_FILE_RANGE. */
+void reply_count(fuse_req_t req, int64_t count);
+void reply_attr(fuse_req_t req, const struct wire_attr *attr);
+void reply_entry(fuse_req_t req, const struct wire_attr *attr);
+/* The kernel did not take it (the caller was killed meanwhile): the handle is closed.
+ */
+void reply_open(fuse_req_t req, struct handle *handle);
+void reply_create(fuse_req_t req, const struct wire_attr *attr, struct handle *handle);
+
+#endif
