@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The words of rank 0 on stdout, one per line, which the plugin and the launcher read.
+ * A reader that has gone does not matter. */
+#ifndef BENCHFS_SUPERVISOR_WORDS_H
+#define BENCHFS_SUPERVISOR_WORDS_H
+
+#include <unistd.h>
+
+/* Staging goes on: whoever waits for "ready" may wait longer. */
+static inline void words_stage_in(void)
+{
+    (void)!write(STDOUT_FILENO, "stage-in\n", 9);
+}
+
+/* The service runs, its input is there. */
+static inline void words_ready(void)
+{
+    (void)!write(STDOUT_FILENO, "ready\n", 6);
+}
+
+/* Another step's service is used; this daemon step ends. */
+static inline void words_joined(void)
+{
+    (void)!write(STDOUT_FILENO, "joined\n", 7);
+}
+
+#endif
