@@ -137,7 +137,8 @@ void op_start(struct shard *shard, struct rpc_request *request)
         return;
     }
     atomic_fetch_add_explicit(&shard->op_counts[opcode], 1, memory_order_relaxed);
-    if (request->header.target != shard->target)
+    if (request->header.target != shard->target
+        && !(op_find(opcode)->flags & OP_ANY_TARGET))
         op->handler = op_forward;
     else
         op->handler = op_table[opcode].handler ? op_table[opcode].handler : op_unknown;

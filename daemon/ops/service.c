@@ -20,7 +20,7 @@
 static int reply_payload(struct op *op, void *data, size_t len)
 {
     if (len > op->request->header.reply_space)
-        return -ERANGE;
+        return -EMSGSIZE;
     op->payload = calloc(1, sizeof(*op->payload));
     if (!op->payload)
         return -ENOMEM;

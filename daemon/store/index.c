@@ -8,10 +8,10 @@
 
 #include "store/index_env.h"
 
-/* Pages a change is taken to need: its leaf, a split, and a share of the pages above
- * and of the list of free pages, which the changes of a batch have in common. If that
- * is ever too little, LMDB says so and the transaction fails; nothing breaks. */
-#define CHANGE_PAGES 4u
+/* Pages a change is taken to need: its leaf, and a share of splits; the pages above and
+ * the list of free pages are what index_txn_begin() takes off. If that is ever too
+ * little, LMDB says so and the transaction fails; nothing breaks. */
+#define CHANGE_PAGES 2u
 /* A larger value gets pages of its own, which have to be adjacent. */
 #define VALUE_INLINE 1024u
 #define VALUE_PAGES(size)                                                              \

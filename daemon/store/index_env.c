@@ -19,14 +19,17 @@
 #include <unistd.h>
 
 #define MIB (UINT64_C(1) << 20)
-/* Free pages a transaction begins with, if there is space: enough for some 900 changes,
- * see CHANGE_PAGES. */
+/* Free pages a transaction begins with, if there is space: enough for some 1500
+ * changes, see CHANGE_PAGES. */
 #define HEADROOM_BYTES (16 * MIB)
 #define STEP_MAX_BYTES (64 * MIB)
 #define STEP_MIN_BYTES (MIB / 4)
 #define FILE_MIN_BYTES MIB
 /* Kept for removing things; less where the whole file is small. */
 #define RESERVE_PAGES 1024u
+/* What a transaction needs besides its changes: the pages above the leaves in eight
+ * databases, and the list of free pages. */
+#define BASE_PAGES 64u
 /* Free pages looked at for a run of adjacent ones. */
 #define FREE_RUN_SEARCH_MAX 32768u
 
@@ -374,7 +377,6 @@ int index_txn_begin(struct index *index)
         index->txn = NULL;
         return index_status(rc);
     }
-    index->used_pages = 0;
     index->n_deleted = 0;
     index->tail_pages = (index->map_bytes - end) / INDEX_PAGE_SIZE;
     index->room_pages = index->tail_pages;
@@ -383,6 +385,9 @@ int index_txn_begin(struct index *index)
     index->reserve_pages = index->map_bytes / INDEX_PAGE_SIZE / 8;
     if (index->reserve_pages > RESERVE_PAGES)
         index->reserve_pages = RESERVE_PAGES;
+    index->used_pages = index->reserve_pages / 2;
+    if (index->used_pages > BASE_PAGES)
+        index->used_pages = BASE_PAGES;
     return 0;
 }
 
@@ -431,9 +436,9 @@ bool index_txn_is_large(const struct index *index)
 {
     uint64_t reserve = index->reserve_pages;
     uint64_t room = index->room_pages > reserve ? index->room_pages - reserve : 0;
-    uint64_t limit = room / 2 > reserve / 8 ? room / 2 : reserve / 8;
+    uint64_t limit = room > reserve / 4 ? room / 2 : reserve / 8;
 
-    return index->txn && index->used_pages > limit;
+    return index->txn && index->used_pages > BASE_PAGES + limit;
 }
 
 void index_usage_get(struct index *index, uint64_t *ret_used, uint64_t *ret_limit)

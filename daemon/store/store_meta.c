@@ -169,7 +169,7 @@ static int recover_blocks(struct store *store, struct benchfs_error *err)
 {
     uint64_t ino = 0, chunk = 0;
     MDB_val key, value;
-    int rc = store_chunk_seek_record(store, 0, 0, &key, &value);
+    int rc = index_seek(store->index, INDEX_CHUNK, "", 1, &key, &value);
 
     while (rc == 0) {
         rc = chunk_key_decode(key.mv_data, key.mv_size, &ino, &chunk);

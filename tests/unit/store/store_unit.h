@@ -26,7 +26,8 @@ static inline void fixture_open(struct fixture *f)
         fail_msg("%s", err.text);
 }
 
-static inline void fixture_init_at(struct fixture *f, const char *parent, uint64_t capacity)
+static inline void
+fixture_init_at(struct fixture *f, const char *parent, uint64_t capacity)
 {
     snprintf(f->path, sizeof(f->path), "%s/s", parent);
     f->config = (struct store_config){
@@ -95,8 +96,8 @@ static inline int put_bytes(struct store *store,
 
     if (rc < 0)
         return rc;
-    assert_int_equal(
-        iovec_scatter(write.iov, (size_t)write.n_iov, 0, data, length), length);
+    assert_int_equal(iovec_scatter(write.iov, (size_t)write.n_iov, 0, data, length),
+                     length);
     return store_write_commit(store, &write, 1);
 }
 

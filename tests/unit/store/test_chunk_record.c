@@ -105,14 +105,14 @@ static void test_malformed(void **state)
     memcpy(bad, bytes, size);                                                          \
     change;                                                                            \
     assert_int_equal(chunk_record_decode(&b, bad, size), -EUCLEAN)
-    WITH(bad[0] = 2);                          /* version */
-    WITH(bad[4] = 0xff);                       /* end beyond the chunk */
-    WITH(extent[4] = 0);                       /* no blocks */
-    WITH(extent[4] = 6);                       /* overlaps the next */
-    WITH(extent[3] = 1);                       /* block out of the chunk */
-    WITH(extent[7] = 1);                       /* as many */
-    WITH(extent[15] = 1);                      /* absurd arena block */
-    WITH(extent[CHUNK_EXTENT_SIZE] = 3);       /* out of order */
+    WITH(bad[0] = 2);                    /* version */
+    WITH(bad[4] = 0xff);                 /* end beyond the chunk */
+    WITH(extent[4] = 0);                 /* no blocks */
+    WITH(extent[4] = 6);                 /* overlaps the next */
+    WITH(extent[3] = 1);                 /* block out of the chunk */
+    WITH(extent[7] = 1);                 /* as many */
+    WITH(extent[15] = 1);                /* absurd arena block */
+    WITH(extent[CHUNK_EXTENT_SIZE] = 3); /* out of order */
 #undef WITH
     chunk_record_fini(&a);
     chunk_record_fini(&b);

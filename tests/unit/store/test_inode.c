@@ -62,10 +62,10 @@ static void test_remove_takes_all(void **state)
     for (inode.ino = 10; inode.ino < 13; inode.ino++) {
         assert_int_equal(store_inode_put(f.store, &inode), 0);
         assert_int_equal(store_symlink_put(f.store, inode.ino, "../x", 4), 0);
-        assert_int_equal(
-            store_xattr_set(f.store, inode.ino, "user.a", 6, "1", 1, 0), 0);
-        assert_int_equal(
-            store_xattr_set(f.store, inode.ino, "user.b", 6, "2", 1, 0), 0);
+        assert_int_equal(store_xattr_set(f.store, inode.ino, "user.a", 6, "1", 1, 0),
+                         0);
+        assert_int_equal(store_xattr_set(f.store, inode.ino, "user.b", 6, "2", 1, 0),
+                         0);
     }
     assert_int_equal(store_inode_remove(f.store, 11), 0);
     for (uint64_t ino = 10; ino < 13; ino++) {
@@ -92,7 +92,8 @@ static void test_symlink(void **state)
     fixture_init(&f, 16 * MIB);
     begin(&f);
     assert_int_equal(store_symlink_put(f.store, 1, "", 0), -EINVAL);
-    assert_int_equal(store_symlink_put(f.store, 1, large, sizeof(large)), -ENAMETOOLONG);
+    assert_int_equal(store_symlink_put(f.store, 1, large, sizeof(large)),
+                     -ENAMETOOLONG);
     assert_int_equal(store_symlink_put(f.store, 1, large, STORE_SYMLINK_MAX), 0);
     assert_int_equal(store_symlink_put(f.store, 2, "a", 1), 0);
     commit(&f);

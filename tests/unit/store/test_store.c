@@ -88,8 +88,8 @@ static void put_record(struct fixture *f,
 
     assert_int_equal(index_open(f->path, 64 * MIB, &index, &err), 0);
     assert_int_equal(index_txn_begin(index), 0);
-    assert_int_equal(
-        index_put(index, db, key, key_size, value, value_size, INDEX_FREE), 0);
+    assert_int_equal(index_put(index, db, key, key_size, value, value_size, INDEX_FREE),
+                     0);
     assert_int_equal(index_txn_commit(index), 0);
     index_close(index);
 }
@@ -98,7 +98,8 @@ static void test_corrupt_records(void **state)
 {
     static const char key[16] = "\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\2";
     /* version, end, mtime, {block, n, arena block} */
-    static const char beyond[29] = "\1\0\20\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\377\377";
+    static const char beyond[29] =
+        "\1\0\20\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\377\377";
     static const char bad[3] = "\1\2\3";
     struct fixture f;
     char path[128];
@@ -114,7 +115,12 @@ static void test_corrupt_records(void **state)
     expect_refused(&f.config, -EUCLEAN, "index: chunk 2 of inode 5: malformed");
     put_record(&f, INDEX_CHUNK, key, 16, beyond, sizeof(beyond));
     expect_refused(&f.config, -EUCLEAN, "are not in the arena");
-    put_record(&f, INDEX_CHUNK, key, 16, "\1\0\20\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0", 29);
+    put_record(&f,
+               INDEX_CHUNK,
+               key,
+               16,
+               "\1\0\20\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0",
+               29);
     expect_refused(&f.config, -EUCLEAN, "belong to another extent too");
     put_record(&f, INDEX_CHUNK, key, 16, "\1\0\0\0\0\0\0\0\0\0\0\0\0", 13);
     put_record(&f, INDEX_CHUNK, key, 3, bad, sizeof(bad));
@@ -249,9 +255,12 @@ static void test_transactions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open_remove),     cmocka_unit_test(test_refuse),
-        cmocka_unit_test(test_corrupt_records), cmocka_unit_test(test_inode_numbers),
-        cmocka_unit_test(test_usage_and_limit), cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_open_remove),
+        cmocka_unit_test(test_refuse),
+        cmocka_unit_test(test_corrupt_records),
+        cmocka_unit_test(test_inode_numbers),
+        cmocka_unit_test(test_usage_and_limit),
+        cmocka_unit_test(test_transactions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,18 +16,18 @@ static void test_calls(void **state)
     fixture_init(&f, 16 * MIB);
     begin(&f);
     assert_int_equal(store_xattr_get(f.store, 1, "user.a", 6, &value, &len), -ENODATA);
-    assert_int_equal(
-        store_xattr_set(f.store, 1, "user.a", 6, "x", 1, XATTR_REPLACE), -ENODATA);
+    assert_int_equal(store_xattr_set(f.store, 1, "user.a", 6, "x", 1, XATTR_REPLACE),
+                     -ENODATA);
     assert_int_equal(store_xattr_set(f.store, 1, "user.a", 6, "x", 1, XATTR_CREATE), 0);
-    assert_int_equal(
-        store_xattr_set(f.store, 1, "user.a", 6, "y", 1, XATTR_CREATE), -EEXIST);
-    assert_int_equal(
-        store_xattr_set(f.store, 1, "user.a", 6, "yy", 2, XATTR_REPLACE), 0);
+    assert_int_equal(store_xattr_set(f.store, 1, "user.a", 6, "y", 1, XATTR_CREATE),
+                     -EEXIST);
+    assert_int_equal(store_xattr_set(f.store, 1, "user.a", 6, "yy", 2, XATTR_REPLACE),
+                     0);
     assert_int_equal(store_xattr_set(f.store, 1, "user.e", 6, "", 0, 0), 0);
     assert_int_equal(
         store_xattr_set(f.store, 1, "user.l", 6, large, STORE_XATTR_MAX, 0), 0);
-    assert_int_equal(
-        store_xattr_set(f.store, 1, "user.l", 6, large, sizeof(large), 0), -E2BIG);
+    assert_int_equal(store_xattr_set(f.store, 1, "user.l", 6, large, sizeof(large), 0),
+                     -E2BIG);
     assert_int_equal(store_xattr_set(f.store, 1, large, 256, "x", 1, 0), -ERANGE);
     assert_int_equal(store_xattr_set(f.store, 1, "", 0, "x", 1, 0), -EINVAL);
     commit(&f);
