@@ -256,7 +256,9 @@ static int handshake(struct mount *mount, struct benchfs_error *err)
     return 0;
 }
 
-static int mount_create(const char *mountpoint, struct mount **ret)
+static int mount_create(const char *mountpoint,
+                        const struct mount_options *options,
+                        struct mount **ret)
 {
     struct mount *mount = calloc(1, sizeof(*mount));
     int rc;
@@ -267,10 +269,12 @@ static int mount_create(const char *mountpoint, struct mount **ret)
     mount->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     mount->mountpoint = strdup(mountpoint);
     mount->dir_facts = dir_facts_create();
+    mount->dir_attrs = dir_attrs_create((double)options->dir_attr_timeout_ms / 1000.0);
     rc = pthread_key_create(&mount->worker_key, NULL);
     mount->has_worker_key = rc == 0;
     *ret = mount;
-    if (mount->gone_fd < 0 || mount->mountpoint == NULL || mount->dir_facts == NULL)
+    if (mount->gone_fd < 0 || mount->mountpoint == NULL || mount->dir_facts == NULL
+        || mount->dir_attrs == NULL)
         return -ENOMEM;
     return -rc;
 }
@@ -292,7 +296,7 @@ int mount_start(struct client *client,
     n_threads = options->n_threads > 0 ? options->n_threads : MOUNT_THREADS_DEFAULT;
     if (n_threads > MOUNT_THREADS_MAX)
         return benchfs_error_set(err, EINVAL, "%u threads of the mount", n_threads);
-    rc = mount_create(mountpoint, &mount);
+    rc = mount_create(mountpoint, options, &mount);
     if (rc < 0) {
         rc = benchfs_error_set(err, rc, "mount %s: out of memory", mountpoint);
         goto fail;
@@ -385,6 +389,7 @@ int mount_stop(struct mount *mount, unsigned timeout_ms, struct benchfs_error *e
     if (mount->has_worker_key)
         pthread_key_delete(mount->worker_key);
     dir_facts_destroy(mount->dir_facts);
+    dir_attrs_destroy(mount->dir_attrs);
     proc_fd_close(&mount->gone_fd);
     free(mount->mountpoint);
     free(mount);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "client/client.h"
+#include "fuse/dir_attrs.h"
 #include "fuse/dir_facts.h"
 #include "fuse/fuse_init_flags.h"
 #include "fuse/handle.h"
@@ -35,6 +36,7 @@ struct mount {
     bool is_agreed; /* INIT went well */
     double dir_attr_timeout_s;
     struct dir_facts *dir_facts;
+    struct dir_attrs *dir_attrs;
     struct handles handles;
 
     struct init_flags init;   /* used before the workers start, then constant */

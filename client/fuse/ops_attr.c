@@ -10,14 +10,18 @@
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    struct dir_attrs *dir_attrs = mount_of(req)->dir_attrs;
+    uint64_t begin = dir_attrs_begin(dir_attrs, ino);
     struct wire_attr attr;
     int rc = client_getattr(client_of(req), ino, &attr);
 
     (void)fi;
-    if (rc < 0)
+    if (rc < 0) {
         reply_status(req, rc);
-    else
-        reply_attr(req, &attr);
+        return;
+    }
+    dir_attrs_note(dir_attrs, &attr, begin);
+    reply_attr(req, &attr);
 }
 
 void op_setattr(fuse_req_t req,
@@ -36,6 +40,7 @@ void op_setattr(fuse_req_t req,
         rc = client_getattr(client_of(req), ino, &attr);
     else
         rc = client_setattr(client_of(req), &change, &attr);
+    dir_attrs_forget(mount_of(req)->dir_attrs, ino);
     if (rc < 0)
         reply_status(req, rc);
     else

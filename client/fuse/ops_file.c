@@ -32,6 +32,7 @@ void op_create(fuse_req_t req,
                                 convert_open_flags(fi->flags),
                                 &attr,
                                 &file);
+    dir_attrs_forget(mount_of(req)->dir_attrs, parent);
     if (rc != 0) {
         reply_status(req, rc);
         return;

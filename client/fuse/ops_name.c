@@ -15,12 +15,35 @@ static void reply_entry_or_status(fuse_req_t req, int rc, const struct wire_attr
         reply_entry(req, attr);
 }
 
+/* A directory that was found by its name: with the attributes of a moment ago if there
+ * are any, since the kernel may believe these anyway. */
+static void lookup_directory(fuse_req_t req, uint64_t ino)
+{
+    struct dir_attrs *dir_attrs = mount_of(req)->dir_attrs;
+    uint64_t begin = dir_attrs_begin(dir_attrs, ino);
+    struct wire_attr attr;
+    double left_s;
+    int rc;
+
+    if (dir_attrs_find(dir_attrs, ino, &attr, &left_s)) {
+        reply_entry_kept(req, &attr, left_s);
+        return;
+    }
+    rc = client_getattr(client_of(req), ino, &attr);
+    if (rc == 0)
+        dir_attrs_note(dir_attrs, &attr, begin);
+    reply_entry_or_status(req, rc, &attr);
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct wire_attr attr;
-    int rc = client_lookup(client_of(req), parent, name, &attr);
+    struct client_entry entry;
+    int rc = client_lookup_entry(client_of(req), parent, name, &entry);
 
-    reply_entry_or_status(req, rc, &attr);
+    if (rc == 0 && S_ISDIR(entry.type))
+        lookup_directory(req, entry.ino);
+    else
+        reply_entry_or_status(req, rc, &entry.attr);
 }
 
 /* An entry that must be new. */
@@ -35,6 +58,7 @@ static void create_new(fuse_req_t req,
     what->flags |= CREATE_EXCL;
     if (rc == 0)
         rc = client_create(client_of(req), parent, name, what, &attr);
+    dir_attrs_forget(mount_of(req)->dir_attrs, parent);
     reply_entry_or_status(req, rc, &attr);
 }
 
@@ -84,12 +108,18 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    reply_status(req, client_unlink(client_of(req), parent, name));
+    int rc = client_unlink(client_of(req), parent, name);
+
+    dir_attrs_forget(mount_of(req)->dir_attrs, parent);
+    reply_status(req, rc);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    reply_status(req, client_rmdir(client_of(req), parent, name));
+    int rc = client_rmdir(client_of(req), parent, name);
+
+    dir_attrs_forget(mount_of(req)->dir_attrs, parent);
+    reply_status(req, rc);
 }
 
 void op_rename(fuse_req_t req,
@@ -99,8 +129,11 @@ void op_rename(fuse_req_t req,
                const char *new_name,
                unsigned flags)
 {
-    reply_status(
-        req, client_rename(client_of(req), parent, name, new_parent, new_name, flags));
+    int rc = client_rename(client_of(req), parent, name, new_parent, new_name, flags);
+
+    dir_attrs_forget(mount_of(req)->dir_attrs, parent);
+    dir_attrs_forget(mount_of(req)->dir_attrs, new_parent);
+    reply_status(req, rc);
 }
 
 void op_link(fuse_req_t req,
@@ -111,5 +144,6 @@ void op_link(fuse_req_t req,
     struct wire_attr attr;
     int rc = client_link(client_of(req), ino, new_parent, new_name, &attr);
 
+    dir_attrs_forget(mount_of(req)->dir_attrs, new_parent);
     reply_entry_or_status(req, rc, &attr);
 }

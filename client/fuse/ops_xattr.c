@@ -60,6 +60,7 @@ void op_setxattr(fuse_req_t req,
 
     if (convert_xattr_is_ours(name))
         rc = client_setxattr(client_of(req), ino, name, value, size, flags);
+    dir_attrs_forget(mount_of(req)->dir_attrs, ino);
     reply_status(req, rc);
 }
 
@@ -69,5 +70,6 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
     if (convert_xattr_is_ours(name))
         rc = client_removexattr(client_of(req), ino, name);
+    dir_attrs_forget(mount_of(req)->dir_attrs, ino);
     reply_status(req, rc);
 }

@@ -49,10 +49,15 @@ void reply_attr(fuse_req_t req, const struct wire_attr *attr)
 
 void reply_entry(fuse_req_t req, const struct wire_attr *attr)
 {
+    reply_entry_kept(req, attr, attr_timeout(mount_of(req), attr));
+}
+
+void reply_entry_kept(fuse_req_t req, const struct wire_attr *attr, double left_s)
+{
     struct fuse_entry_param entry = {
         .ino = attr->ino,
         .generation = 1, /* inode numbers are never used again */
-        .attr_timeout = attr_timeout(mount_of(req), attr),
+        .attr_timeout = left_s,
         .entry_timeout = 0.0,
     };
 

@@ -16,6 +16,8 @@ void reply_status(fuse_req_t req, int status);
 void reply_count(fuse_req_t req, int64_t count);
 void reply_attr(fuse_req_t req, const struct wire_attr *attr);
 void reply_entry(fuse_req_t req, const struct wire_attr *attr);
+/* An entry whose attributes may be believed for `left_s` more. */
+void reply_entry_kept(fuse_req_t req, const struct wire_attr *attr, double left_s);
 /* The kernel did not take it (the caller was killed meanwhile): the handle is closed.
  */
 void reply_open(fuse_req_t req, struct handle *handle);

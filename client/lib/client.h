@@ -59,6 +59,17 @@ uint64_t client_id(const struct client *client);
 
 /* ---- namespace ------------------------------------------------------- */
 /* Names are NUL-terminated single components. *ret attributes are as of the answer. */
+/* What a name stands for. The attributes of a directory, which all targets have a part
+ * of, are another question: client_getattr(). */
+struct client_entry {
+    uint64_t ino;
+    uint32_t type;         /* S_IFMT bits */
+    struct wire_attr attr; /* not of a directory */
+};
+int client_lookup_entry(struct client *client,
+                        uint64_t parent,
+                        const char *name,
+                        struct client_entry *ret);
 int client_lookup(struct client *client,
                   uint64_t parent,
                   const char *name,

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "client/client_internal.h"
 
@@ -49,7 +50,7 @@ static int lookup_once(struct client *client,
                        uint64_t parent,
                        const char *name,
                        size_t len,
-                       struct wire_attr *ret)
+                       struct client_entry *ret)
 {
     struct msg_dentry_request msg = {.parent = parent, .name = client_text(name, len)};
     struct msg_lookup_reply reply;
@@ -67,18 +68,19 @@ static int lookup_once(struct client *client,
         status = client_reply_decode(&call, lookup_reply, &reply);
     if (status < 0)
         return status;
-    if (reply.has_attr) {
-        *ret = reply.attr;
+    ret->ino = reply.ino;
+    ret->type = reply.type;
+    ret->attr = reply.attr;
+    if (reply.has_attr || S_ISDIR(reply.type))
         return 0;
-    }
-    status = client_getattr(client, reply.ino, ret);
+    status = client_getattr(client, reply.ino, &ret->attr);
     return status == -ENOENT ? -ESTALE : status;
 }
 
-int client_lookup(struct client *client,
-                  uint64_t parent,
-                  const char *name,
-                  struct wire_attr *ret)
+int client_lookup_entry(struct client *client,
+                        uint64_t parent,
+                        const char *name,
+                        struct client_entry *ret)
 {
     size_t len;
     int status = client_name_check(name, &len);
@@ -90,6 +92,22 @@ int client_lookup(struct client *client,
     if (status == -ESTALE)
         status = lookup_once(client, parent, name, len, ret);
     return status == -ESTALE ? -ENOENT : status;
+}
+
+int client_lookup(struct client *client,
+                  uint64_t parent,
+                  const char *name,
+                  struct wire_attr *ret)
+{
+    struct client_entry entry;
+    int status = client_lookup_entry(client, parent, name, &entry);
+
+    if (status < 0)
+        return status;
+    if (S_ISDIR(entry.type))
+        return client_getattr(client, entry.ino, ret);
+    *ret = entry.attr;
+    return 0;
 }
 
 int client_getattr(struct client *client, uint64_t ino, struct wire_attr *ret)

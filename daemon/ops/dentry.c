@@ -41,7 +41,7 @@ int op_lookup(struct op *op)
         return rc;
     reply.ino = dentry.ino;
     reply.type = dentry.type;
-    if (placement_home(dentry.ino) == shard->target) {
+    if (placement_home(dentry.ino) == shard->target && dentry.type != S_IFDIR) {
         rc = store_inode_get(shard->store, dentry.ino, &inode);
         if (rc == 0)
             rc = inode_attr_get(op, &inode, &reply.attr);
