@@ -24,7 +24,10 @@ void keylock_init(struct keylock *locks, struct list *ready);
 void keylock_fini(struct keylock *locks);
 
 uint64_t keylock_key_dentry(uint64_t parent, const char *name, size_t len);
+/* An inode's chunks: held shared while their data moves. */
 uint64_t keylock_key_inode(uint64_t ino);
+/* An inode's size: held while it is found out or cut; taken before the former. */
+uint64_t keylock_key_size(uint64_t ino);
 
 /* Owner 0 is nobody. Exclusive locks count per owner: the same owner may take one
  * again. 0, -EBUSY (use keylock_wait), -ENOMEM. */

@@ -49,9 +49,9 @@ static void setattr_apply(const struct msg_setattr_request *m,
         inode->uid = m->uid;
     if (m->mask & SETATTR_GID)
         inode->gid = m->gid;
-    if (m->mask & SETATTR_ATIME)
+    if (m->mask & (SETATTR_ATIME | SETATTR_ATIME_NOW))
         inode->atime_ns = m->mask & SETATTR_ATIME_NOW ? now : m->atime_ns;
-    if (m->mask & SETATTR_MTIME)
+    if (m->mask & (SETATTR_MTIME | SETATTR_MTIME_NOW))
         inode->mtime_ns = m->mask & SETATTR_MTIME_NOW ? now : m->mtime_ns;
     inode->ctime_ns = now;
 }
@@ -69,7 +69,7 @@ int op_setattr(struct op *op)
         return rc;
     if (S_ISDIR(inode.mode) && shard->n_targets > 1 && !op->fiber)
         return OP_NEEDS_FIBER; /* for the attributes in the reply */
-    if (S_ISDIR(inode.mode) && (m.mask & SETATTR_MTIME)) {
+    if (S_ISDIR(inode.mode) && (m.mask & (SETATTR_MTIME | SETATTR_MTIME_NOW))) {
         rc = directory_time_forget(op, m.ino);
         if (rc == 0)
             rc = store_inode_get(shard->store, m.ino, &inode);
@@ -155,16 +155,20 @@ int op_close(struct op *op)
 {
     struct shard *shard = op->shard;
     struct msg_close_request m;
-    int rc;
+    int rc, status;
 
     OP_DECODE(op, close_request, &m);
     if (!op->fiber && close_needs_fiber(shard, m.ino))
         return OP_NEEDS_FIBER;
-    rc = session_close(shard, op->request->header.client, m.ino, m.flags & OPEN_KIND);
-    if (rc)
+    rc = inode_fold_report(op, m.ino, m.end, m.mtime_ns); /* may want a fiber */
+    if (rc > 0)
         return rc;
-    rc = inode_fold_report(op, m.ino, m.end, m.mtime_ns);
-    return rc ? rc : inode_closed(op, m.ino);
+    /* closed in any case: there is no second close */
+    status =
+        session_close(shard, op->request->header.client, m.ino, m.flags & OPEN_KIND);
+    if (status == 0)
+        status = inode_closed(op, m.ino);
+    return rc ? rc : status;
 }
 
 int op_sync(struct op *op)

@@ -72,28 +72,40 @@ static int fold_others(struct op *op, struct store_inode *inode)
     return rc;
 }
 
-int inode_fold(struct op *op, struct store_inode *inode)
+/* Asks all targets that may have chunks. Under the key of the size, so that no answer
+ * from before a truncation is taken for one from after it. */
+static int fold_chunks(struct op *op, struct store_inode *inode)
 {
     struct shard *shard = op->shard;
-    struct store_inode asked = *inode;
+    uint64_t key = keylock_key_size(inode->ino);
+    struct store_inode asked = {.ino = inode->ino, .chunk_size = inode->chunk_size};
     int rc;
 
-    if (!S_ISREG(inode->mode) || !has_free_writers(shard, inode->ino))
-        return 0;
-    if (shard->n_targets > 1 && inode->layout == LAYOUT_STRIPED && !op->fiber)
+    if (shard->n_targets > 1 && !op->fiber)
         return OP_NEEDS_FIBER;
-    if (shard->n_targets > 1) {
+    rc = op_lock_key(op, key);
+    if (rc)
+        return rc;
+    if (shard->n_targets > 1)
         rc = fold_others(op, &asked);
-        if (rc)
-            return rc;
-        /* the inode may have changed while the answers were under way */
+    /* the inode may have changed while the answers were under way */
+    if (rc == 0)
         rc = store_inode_get(shard->store, inode->ino, inode);
-        if (rc)
-            return rc;
+    if (rc == 0) {
         fold_write(inode, asked.size, asked.mtime_ns);
+        rc = fold_local(shard, inode);
     }
-    rc = fold_local(shard, inode);
-    return rc ? rc : store_inode_put(shard->store, inode);
+    if (rc == 0)
+        rc = store_inode_put(shard->store, inode);
+    op_unlock_key(op, key);
+    return rc;
+}
+
+int inode_fold(struct op *op, struct store_inode *inode)
+{
+    if (!S_ISREG(inode->mode) || !has_free_writers(op->shard, inode->ino))
+        return 0;
+    return fold_chunks(op, inode);
 }
 
 int inode_fold_report(struct op *op, uint64_t ino, uint64_t end, int64_t mtime_ns)
@@ -106,6 +118,9 @@ int inode_fold_report(struct op *op, uint64_t ino, uint64_t end, int64_t mtime_n
     rc = store_inode_get(op->shard->store, ino, &inode);
     if (rc)
         return rc == -ENOENT ? -EBADF : rc;
+    /* the file may have been cut since that write: its chunks know */
+    if (end > inode.size && mtime_ns <= inode.ctime_ns)
+        return fold_chunks(op, &inode);
     fold_write(&inode, end, mtime_ns);
     return store_inode_put(op->shard->store, &inode);
 }
@@ -290,6 +305,7 @@ out:
 int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
 {
     struct shard *shard = op->shard;
+    uint64_t size_key = keylock_key_size(inode->ino);
     uint64_t key = keylock_key_inode(inode->ino);
     bool may_be_longer = has_free_writers(shard, inode->ino);
     int64_t now;
@@ -298,9 +314,14 @@ int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
     if (!op->fiber
         && (is_striped_away(shard, inode) || (may_be_longer && shard->n_targets > 1)))
         return OP_NEEDS_FIBER;
-    rc = op_lock_key(op, key);
+    rc = op_lock_key(op, size_key);
     if (rc)
         return rc;
+    rc = op_lock_key(op, key);
+    if (rc) {
+        op_unlock_key(op, size_key);
+        return rc;
+    }
     if (size < inode->size || may_be_longer) {
         rc = chunks_cut(op, inode, may_be_longer, size);
         if (rc == 0)
@@ -316,6 +337,7 @@ int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
 
 out:
     op_unlock_key(op, key);
+    op_unlock_key(op, size_key);
     return rc;
 }
 

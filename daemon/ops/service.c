@@ -14,6 +14,7 @@
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
+#include "daemon/stage_host.h"
 
 /* Replies with memory that outlives the request, or that the op frees (payload_memory).
  */
@@ -230,7 +231,7 @@ static int stats_text(struct shard *shard, char **ret_text)
     put_u64(stats, "refused", rpc.refused, &rc);
     put_u64(stats, "connections_now", rpc.connections_now, &rc);
     put_u64(stats, "wakeups", rpc.wakeups, &rc);
-    for (uint16_t i = 0; i < OP_COUNT; i++) {
+    for (unsigned i = 0; i < OP_COUNT; i++) {
         const struct op_info *info = op_find(i);
         uint64_t n = atomic_load_explicit(&shard->op_counts[i], memory_order_relaxed);
 
@@ -314,6 +315,8 @@ int op_shutdown(struct op *op)
 out:
     free(calls);
     free(targets);
-    server_shutdown_request(shard->server);
+    server_shutdown_request(shard->server,
+                            shard->service
+                                && stage_host_has_lost(service_stage(shard->service)));
     return rc;
 }
