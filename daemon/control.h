@@ -21,7 +21,8 @@ enum control_type {
     CONTROL_RECORD = 1,    /* this node's endpoints, endpoint_record_encode() */
     CONTROL_CONNECTED = 2, /* every shard has reached every other target */
     CONTROL_FAILED = 3,    /* text: why the server can't go on */
-    CONTROL_SHUTDOWN = 4,  /* a client asked for the end of the service */
+    CONTROL_SHUTDOWN = 4,  /* a client asked for the end of the service; with data:
+                            * results were not staged out */
     /* supervisor -> server */
     CONTROL_TABLE = 16, /* endpoint_table_encode() */
     CONTROL_STOP = 17,  /* finish what is in progress and exit 0 */

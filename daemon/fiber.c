@@ -162,8 +162,10 @@ static void switch_out(struct fiber *fiber)
     struct fiber_pool *pool = fiber->pool;
 
 #ifdef FIBER_ASAN
-    __sanitizer_start_switch_fiber(
-        &fiber->fake_stack, pool->main_stack, pool->main_stack_size);
+    fiber->fake_stack = NULL;
+    __sanitizer_start_switch_fiber(fiber->is_finished ? NULL : &fiber->fake_stack,
+                                   pool->main_stack,
+                                   pool->main_stack_size);
 #endif
 #ifdef FIBER_TSAN
     __tsan_switch_to_fiber(pool->main_tsan, 0);
@@ -215,36 +217,40 @@ static void fiber_main(unsigned high, unsigned low)
     }
 }
 
+/* Not inlined: getcontext() counts as returning twice, which would make the compiler
+ * distrust the caller's variables. */
+static __attribute__((noinline)) void context_init(struct fiber *fiber)
+{
+    uintptr_t self = (uintptr_t)fiber;
+
+    getcontext(&fiber->context);
+    fiber->context.uc_stack.ss_sp = stack_of(fiber);
+    fiber->context.uc_stack.ss_size = STACK_SIZE;
+    fiber->context.uc_link = NULL;
+    makecontext(&fiber->context,
+                (void (*)(void))fiber_main,
+                2,
+                (unsigned)(self >> 32),
+                (unsigned)self);
+}
+
 int fiber_start(struct fiber_pool *pool, void (*run)(void *arg), void *arg)
 {
     struct list_node *node;
     struct fiber *fiber;
-    bool is_new;
 
     assert(!pool->current);
     if (pool->active >= pool->limit)
         return -EAGAIN;
     node = list_pop_front(&pool->idle);
-    is_new = !node;
     fiber = node ? list_entry(node, struct fiber, link) : fiber_create(pool);
     if (!fiber)
         return -ENOMEM;
     fiber->run = run;
     fiber->arg = arg;
     fiber->is_finished = false;
-    if (is_new) {
-        uintptr_t self = (uintptr_t)fiber;
-
-        getcontext(&fiber->context);
-        fiber->context.uc_stack.ss_sp = stack_of(fiber);
-        fiber->context.uc_stack.ss_size = STACK_SIZE;
-        fiber->context.uc_link = NULL;
-        makecontext(&fiber->context,
-                    (void (*)(void))fiber_main,
-                    2,
-                    (unsigned)(self >> 32),
-                    (unsigned)self);
-    }
+    if (!node)
+        context_init(fiber);
     pool->active++;
     switch_in(fiber);
     return 0;

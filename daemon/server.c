@@ -30,9 +30,9 @@ tell(const struct server *server, uint32_t type, const void *data, size_t len)
         server->config.control_fd, type, data, len, deadline_after_ms(CONTROL_SEND_MS));
 }
 
-void server_shutdown_request(struct server *server)
+void server_shutdown_request(struct server *server, bool has_lost)
 {
-    int rc = tell(server, CONTROL_SHUTDOWN, NULL, 0);
+    int rc = tell(server, CONTROL_SHUTDOWN, "lost", has_lost ? 4 : 0);
 
     if (rc)
         log_error("can't ask the supervisor for the end: %s", strerror(-rc));
@@ -236,7 +236,7 @@ static int server_start(struct server *server, struct benchfs_error *err)
 static void server_wait(const struct server *server)
 {
     struct control_message message;
-    int rc;
+    int rc = 0;
 
     control_message_init(&message);
     do {

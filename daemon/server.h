@@ -6,6 +6,7 @@
 #ifndef BENCHFS_DAEMON_SERVER_H
 #define BENCHFS_DAEMON_SERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -43,7 +44,8 @@ struct server {
 /* Runs the process's whole life; its exit status. */
 int server_run(const struct server_config *config);
 
-/* From a shard: has the supervisor end the service on this node. */
-void server_shutdown_request(struct server *server);
+/* From a shard: has the supervisor end the service on this node. has_lost: results were
+ * not staged out; whoever started the service is told. */
+void server_shutdown_request(struct server *server, bool has_lost);
 
 #endif

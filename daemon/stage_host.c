@@ -37,6 +37,7 @@ struct run {
     uint64_t from_ns;
     uint64_t to_ns;   /* 0: the queue is not done */
     bool is_finished; /* and told */
+    enum stage_direction direction;
 };
 
 struct stage_host {
@@ -52,6 +53,7 @@ struct stage_host {
     enum service_state state_before;
     enum stage_direction last_direction;
     bool is_stopping;
+    bool has_lost; /* the last stage-out left files behind */
 };
 
 static uint64_t after_ms(uint64_t ms)
@@ -306,11 +308,15 @@ static void state_end(struct stage_host *host)
 
 static void run_finish(struct stage_host *host, struct run *run)
 {
+    struct stage_status status;
     struct list_node *node;
 
     run->is_finished = true;
     host->n_running--;
     host->n_kept++;
+    if (run->direction == STAGE_OUT
+        && stage_queue_status(host->queue, run->stage, &status) == 0)
+        host->has_lost = status.n_errors > 0;
     if (host->n_running == 0)
         state_end(host);
     while ((node = list_front(&run->waits))) {
@@ -451,6 +457,7 @@ int stage_host_start(struct stage_host *host,
     }
     runs_trim(host);
     run->stage = *ret_stage;
+    run->direction = m->direction;
     run->from_ns = clock_now_ns();
     list_init(&run->waits);
     list_push_back(&host->runs, &run->link);
@@ -476,6 +483,11 @@ int stage_host_done(struct stage_host *host,
 bool stage_host_is_full(const struct stage_host *host)
 {
     return stage_queue_is_full(host->queue);
+}
+
+bool stage_host_has_lost(const struct stage_host *host)
+{
+    return host && host->has_lost;
 }
 
 void stage_host_client_gone(struct stage_host *host, uint64_t client)

@@ -42,5 +42,7 @@ int stage_host_done(struct stage_host *host,
                     const void *payload,
                     size_t len);
 bool stage_host_is_full(const struct stage_host *host);
+/* The last stage-out that has ended did not copy everything. NULL: false. */
+bool stage_host_has_lost(const struct stage_host *host);
 
 #endif

@@ -232,7 +232,7 @@ static int put(const char *key, const void *mine, size_t len, struct benchfs_err
     pmix_value_t value = {.type = PMIX_BYTE_OBJECT};
     pmix_status_t status;
 
-    value.data.bo.bytes = (char *)(uintptr_t)mine;
+    value.data.bo.bytes = (char *)mine;
     value.data.bo.size = len;
     status = PMIx_Put(PMIX_GLOBAL, key, &value);
     if (status != PMIX_SUCCESS)

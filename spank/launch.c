@@ -262,13 +262,18 @@ static void keeper_command(const struct launch *launch, char command)
 int launch_finish(struct launch *launch, unsigned timeout_ms)
 {
     struct deadline deadline = deadline_after_ms(timeout_ms);
+    bool has_lost = false;
     char line[256];
     int status;
 
     if (launch->keeper <= 0)
         return launch->exit_code;
-    while ((status = line_read(launch, deadline, line, sizeof(line))) > 0)
+    while ((status = line_read(launch, deadline, line, sizeof(line))) > 0) {
+        has_lost |= strcmp(line, "lost") == 0;
         (void)!sscanf(line, "exit %d", &launch->exit_code);
+    }
+    if (has_lost && launch->exit_code <= 0)
+        launch->exit_code = 1;
     if (status == -ETIMEDOUT)
         return status;
     keeper_reap(launch);

@@ -54,7 +54,7 @@ static int
 job_dir_make(const char *parent, const struct job *job, struct benchfs_error *err)
 {
     int dir = node_dir_open(parent, true, err);
-    struct stat st;
+    struct stat st = {.st_uid = job->uid};
     int fd = -1;
     int status = 0;
 

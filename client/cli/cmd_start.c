@@ -27,8 +27,8 @@ struct start {
     const struct cli_command *command;
     struct options options;
     struct benchfs_config *config;
-    const char *job;
-    const char *n_nodes;
+    char *job;
+    char *n_nodes;
     char *run_dir;
     char *store_dir;
     struct child srun;
@@ -263,8 +263,8 @@ static int run(const struct cli_command *command, int argc, char **argv)
     child_fini(&start.srun);
     proc_fd_close(&start.words_fd);
     config_destroy(start.config);
-    free((char *)(uintptr_t)start.job);
-    free((char *)(uintptr_t)start.n_nodes);
+    free(start.job);
+    free(start.n_nodes);
     free(start.run_dir);
     free(start.store_dir);
     return rc ? cli_fail(command, &err) : CLI_OK;

@@ -89,7 +89,7 @@ path_walk(struct tree *tree, const char *path, bool follow, struct wire_attr *re
 
     if (strlen(path) >= LINK_SIZE)
         return -ENAMETOOLONG;
-    strcpy(walk.rest, path);
+    memcpy(walk.rest, path, strlen(path) + 1);
     rc = client_getattr(tree->client, PLACEMENT_ROOT_INO, &walk.at);
     while (rc == 0 && walk.rest[0])
         rc = walk_step(tree, &walk, follow);
@@ -281,7 +281,7 @@ scratch_read(struct tree_file *file, void *data, size_t size, uint64_t offset)
 static ssize_t
 scratch_write(struct tree_file *file, const void *data, size_t size, uint64_t offset)
 {
-    const struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    const struct iovec iov = {.iov_base = (void *)data, .iov_len = size};
 
     return client_file_writev(file->file, &iov, 1, offset);
 }

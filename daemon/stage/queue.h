@@ -54,9 +54,9 @@ int stage_queue_pull(struct stage_queue *queue,
 /* A STAGE_DONE with its payload. 0, -ENOENT (no such stage), -ESTALE (the worker does
  * not have this item, any more), -EPROTO, -ENOMEM; nothing was changed then. */
 int stage_queue_done(struct stage_queue *queue,
-                     uint64_t worker,
+                     uint64_t worker_id,
                      const struct msg_stage_done_request *done,
-                     const void *payload,
+                     const void *data,
                      size_t len);
 
 /* What the client had goes back. Counts of an item that was partly done stay, so that
@@ -64,7 +64,7 @@ int stage_queue_done(struct stage_queue *queue,
 void stage_queue_client_gone(struct stage_queue *queue, uint64_t client);
 
 /* Ends a stage: nothing more of it is given out; `text` is the error. */
-void stage_queue_abort(struct stage_queue *queue, uint64_t stage, const char *text);
+void stage_queue_abort(struct stage_queue *queue, uint64_t id, const char *text);
 
 struct stage_status {
     enum stage_direction direction;
@@ -80,7 +80,7 @@ struct stage_status {
 
 /* 0 or -ENOENT. A finished stage is known until others have followed. */
 int stage_queue_status(const struct stage_queue *queue,
-                       uint64_t stage,
+                       uint64_t id,
                        struct stage_status *ret);
 
 /* Whether more items wait than workers should add to. */

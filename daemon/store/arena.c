@@ -341,24 +341,43 @@ static bool overlaps(const struct arena_pin *pin, uint64_t start, uint64_t n)
     return false;
 }
 
-static bool is_pinned(const struct arena *arena, uint64_t start, uint64_t n)
+/* How many blocks from `start` on, at most n, are alike: all pinned, or none. */
+static uint64_t
+pinned_part(const struct arena *arena, uint64_t start, uint64_t n, bool *ret_is_pinned)
 {
     list_for_each(node, &arena->pins)
     {
-        if (overlaps(list_entry(node, struct arena_pin, node), start, n))
-            return true;
+        const struct arena_pin *pin = list_entry(node, struct arena_pin, node);
+
+        for (size_t i = 0; i < pin->runs.count; i++) {
+            const struct arena_run *run = &pin->runs.run[i];
+            uint64_t end = run->start + run->n;
+
+            if (run->start <= start && start < end) {
+                *ret_is_pinned = true;
+                return n < end - start ? n : end - start;
+            }
+            if (run->start > start && run->start - start < n)
+                n = run->start - start;
+        }
     }
-    return false;
+    *ret_is_pinned = false;
+    return n;
 }
 
 void arena_release(struct arena *arena, uint64_t start, uint64_t n)
 {
-    if (!is_pinned(arena, start, n)) {
-        blockmap_release(arena->map, start, n);
-        return;
+    while (n > 0) {
+        bool is_pinned;
+        uint64_t part = pinned_part(arena, start, n, &is_pinned);
+
+        if (!is_pinned)
+            blockmap_release(arena->map, start, part);
+        else /* out of memory: they stay used until the store is opened again */
+            (void)arena_runs_push(&arena->held, start, part);
+        start += part;
+        n -= part;
     }
-    /* Out of memory: the blocks stay used until the store is opened again. */
-    (void)arena_runs_push(&arena->held, start, n);
 }
 
 void arena_pin(struct arena *arena, struct arena_pin *pin)
@@ -368,18 +387,15 @@ void arena_pin(struct arena *arena, struct arena_pin *pin)
 
 void arena_unpin(struct arena *arena, struct arena_pin *pin)
 {
-    size_t kept = 0;
+    struct arena_runs held = arena->held;
 
     list_remove(&pin->node);
-    for (size_t i = 0; i < arena->held.count; i++) {
-        struct arena_run run = arena->held.run[i];
-
-        if (is_pinned(arena, run.start, run.n))
-            arena->held.run[kept++] = run;
-        else
-            blockmap_release(arena->map, run.start, run.n);
-    }
-    arena->held.count = kept;
+    if (held.count == 0)
+        return;
+    arena->held = (struct arena_runs){0};
+    for (size_t i = 0; i < held.count; i++)
+        arena_release(arena, held.run[i].start, held.run[i].n);
+    arena_runs_fini(&held);
 }
 
 bool arena_is_being_written(const struct arena *arena,

@@ -134,8 +134,10 @@ static int cut_chunk(struct store *store, uint64_t ino, uint64_t chunk, uint32_t
         rc =
             store_change_map(store, &change, keep, CHUNK_BLOCKS_MAX - keep, CHUNK_HOLE);
     if (rc == 0 && (change.freed.count > 0 || store->record.end > size)) {
-        if (store->record.end > size)
+        if (store->record.end > size) {
             store->record.end = size;
+            store->txn_has_cut = true;
+        }
         rc = store_chunk_save(store, ino, chunk, INDEX_FREE);
     }
     return store_change_end(store, &change, rc);
@@ -223,7 +225,8 @@ int store_chunk_punch(
     if (end > store->record.end)
         end = store->record.end;
     if (rc == 0 && offset < end)
-        rc = store_change_zero(store, &change, NULL, offset, end, true);
+        rc = store_change_zero(
+            store, &change, NULL, offset, end, STORE_ZERO_COPY_OR_NOT);
     if (rc == 0 && change.freed.count > 0)
         rc = store_chunk_save(store, ino, chunk, INDEX_FREE);
     return store_change_end(store, &change, rc);

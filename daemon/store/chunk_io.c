@@ -149,7 +149,7 @@ static int zero_copied(struct store *store,
                        uint64_t arena_block,
                        uint32_t begin,
                        uint32_t end,
-                       bool may_in_place)
+                       enum store_zero how)
 {
     uint32_t block = begin / STORE_BLOCK_SIZE;
     int rc;
@@ -157,7 +157,7 @@ static int zero_copied(struct store *store,
     if (end - begin == STORE_BLOCK_SIZE)
         return store_change_map(store, change, block, 1, CHUNK_HOLE);
     rc = copy_block(store, change, block, &arena_block);
-    if (rc < 0 && (rc != -ENOSPC || !may_in_place))
+    if (rc < 0 && (rc != -ENOSPC || how != STORE_ZERO_COPY_OR_NOT))
         return rc;
     memset(arena_memory(store->arena, arena_block) + begin % STORE_BLOCK_SIZE,
            0,
@@ -170,7 +170,7 @@ int store_change_zero(struct store *store,
                       const struct arena_pin *self,
                       uint32_t begin,
                       uint32_t end,
-                      bool copy)
+                      enum store_zero how)
 {
     uint32_t next;
 
@@ -180,7 +180,8 @@ int store_change_zero(struct store *store,
         uint64_t at;
         uint32_t n = chunk_record_map(&store->record, block, last - block + 1, &at);
         bool is_shared = at != CHUNK_HOLE
-                         && (copy || arena_is_being_written(store->arena, at, n, self));
+                         && (how != STORE_ZERO_IN_PLACE
+                             || arena_is_being_written(store->arena, at, n, self));
 
         next = (block + (is_shared ? 1 : n)) * STORE_BLOCK_SIZE;
         if (next > end)
@@ -188,7 +189,7 @@ int store_change_zero(struct store *store,
         if (at == CHUNK_HOLE)
             continue;
         if (is_shared) {
-            int rc = zero_copied(store, change, at, begin, next, copy);
+            int rc = zero_copied(store, change, at, begin, next, how);
 
             if (rc < 0)
                 return rc;

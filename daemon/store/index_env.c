@@ -126,12 +126,12 @@ static void grow(struct index *index, uint64_t wanted_bytes)
 
     if (step > STEP_MAX_BYTES)
         step = STEP_MAX_BYTES;
-    if (step < HEADROOM_BYTES)
-        step = HEADROOM_BYTES;
+    if (step < STEP_MIN_BYTES)
+        step = STEP_MIN_BYTES;
     while (index->map_bytes < wanted_bytes && step >= STEP_MIN_BYTES) {
         uint64_t length = index->map_bytes + step;
 
-        if (step > available_bytes(index)
+        if (step > available_bytes(index) / 4
             || resize(index, index->map_bytes, length) < 0)
             step /= 2;
         if (index->broken)
@@ -362,14 +362,50 @@ bool index_has_free_run(struct index *index, uint64_t n)
     return run >= n;
 }
 
+static uint64_t reserve_pages(const struct index *index)
+{
+    uint64_t share = index->map_bytes / INDEX_PAGE_SIZE / 8;
+
+    return share < RESERVE_PAGES ? share : RESERVE_PAGES;
+}
+
+/* Where the file system is small or nearly full, data needs its space too. */
+static uint64_t headroom_bytes(const struct index *index)
+{
+    uint64_t share = available_bytes(index) / 8;
+    uint64_t least = 2 * reserve_pages(index) * INDEX_PAGE_SIZE;
+
+    if (share < least)
+        share = least;
+    return share < HEADROOM_BYTES ? share : HEADROOM_BYTES;
+}
+
+static void prepare_room(struct index *index, uint64_t end)
+{
+    bool is_short = index->map_bytes < end + HEADROOM_BYTES;
+
+    if (is_short) {
+        grow(index, end + headroom_bytes(index));
+        is_short = index->map_bytes < end + HEADROOM_BYTES;
+    }
+    index->reserve_pages = reserve_pages(index);
+    index->tail_pages = (index->map_bytes - end) / INDEX_PAGE_SIZE;
+    index->room_pages = index->tail_pages;
+    if (is_short)
+        index->room_pages += walk_free_lists(index, NULL);
+    index->used_pages = index->reserve_pages / 2;
+    if (index->used_pages > BASE_PAGES)
+        index->used_pages = BASE_PAGES;
+}
+
 int index_txn_begin(struct index *index)
 {
-    uint64_t end = end_of_use(index);
     int rc;
 
     assert(!index->txn);
-    if (index->map_bytes < end + HEADROOM_BYTES && !index->broken)
-        grow(index, end + HEADROOM_BYTES);
+    if (index->broken)
+        return index->broken;
+    prepare_room(index, end_of_use(index));
     if (index->broken)
         return index->broken;
     rc = mdb_txn_begin(index->env, NULL, 0, &index->txn);
@@ -378,16 +414,6 @@ int index_txn_begin(struct index *index)
         return index_status(rc);
     }
     index->n_deleted = 0;
-    index->tail_pages = (index->map_bytes - end) / INDEX_PAGE_SIZE;
-    index->room_pages = index->tail_pages;
-    if (index->map_bytes < end + HEADROOM_BYTES)
-        index->room_pages += walk_free_lists(index, NULL);
-    index->reserve_pages = index->map_bytes / INDEX_PAGE_SIZE / 8;
-    if (index->reserve_pages > RESERVE_PAGES)
-        index->reserve_pages = RESERVE_PAGES;
-    index->used_pages = index->reserve_pages / 2;
-    if (index->used_pages > BASE_PAGES)
-        index->used_pages = BASE_PAGES;
     return 0;
 }
 

@@ -230,6 +230,7 @@ static void undo(struct store *store)
 {
     release_all(store, &store->txn_allocated);
     store->txn_freed.count = 0;
+    store->txn_has_cut = false;
     store->seq_reserved = store->seq_reserved_committed;
 }
 
@@ -244,6 +245,7 @@ int store_txn_commit(struct store *store)
     }
     release_all(store, &store->txn_freed);
     store->txn_allocated.count = 0;
+    store->txn_has_cut = false;
     store->seq_reserved_committed = store->seq_reserved;
     store->inodes_used = inodes;
     return 0;

@@ -26,6 +26,7 @@ struct store {
     /* Blocks the open transaction made part of the index, or took out of it. */
     struct arena_runs txn_allocated;
     struct arena_runs txn_freed;
+    bool txn_has_cut; /* the open transaction cut a chunk short */
 
     struct chunk_record record; /* the one being worked on; kept for its memory */
 };
@@ -71,15 +72,21 @@ int store_change_allocate(struct store *store,
                           uint64_t goal,
                           uint64_t n,
                           struct arena_runs *ret_runs);
-/* Zeroes [begin, end) of the chunk where there are blocks. Not in place but in a copy
- * of the block, where someone is writing to it or `copy` asks for it (and there is
- * space): so neither a transfer nor a crash finds it half done. */
+/* Zeroing blocks where they are is seen by transfers going on, and is not undone when
+ * the transaction is not committed; a copy of the block can be zeroed instead. */
+enum store_zero {
+    STORE_ZERO_IN_PLACE,    /* but in a copy where someone is writing to the block */
+    STORE_ZERO_COPY,        /* always in a copy */
+    STORE_ZERO_COPY_OR_NOT, /* in place if there is no space for a copy */
+};
+/* Zeroes [begin, end) of the chunk where there are blocks; whole blocks that must not
+ * be changed where they are become holes. */
 int store_change_zero(struct store *store,
                       struct store_change *change,
                       const struct arena_pin *self,
                       uint32_t begin,
                       uint32_t end,
-                      bool copy);
+                      enum store_zero how);
 /* Maps the blocks to an arena block, or CHUNK_HOLE; what was there is freed. */
 int store_change_map(struct store *store,
                      struct store_change *change,

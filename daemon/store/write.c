@@ -306,10 +306,16 @@ static int install(struct store *store,
 
     for (uint32_t i = 0; i < parts->count && rc == 0; i++)
         rc = install_part(store, change, write, &parts->part[i], fate);
-    /* What lies behind the end is undefined: now it becomes part of the chunk. */
+    /* What lies behind the end is undefined: now it becomes part of the chunk. If this
+     * transaction moved the end there, it is still needed should it be aborted. */
     if (rc == 0 && write->offset > record->end)
-        rc = store_change_zero(
-            store, change, &parts->pin, record->end, write->offset, false);
+        rc = store_change_zero(store,
+                               change,
+                               &parts->pin,
+                               record->end,
+                               write->offset,
+                               store->txn_has_cut ? STORE_ZERO_COPY
+                                                  : STORE_ZERO_IN_PLACE);
     if (rc < 0)
         return rc;
     if (record->end < write->offset + write->length)

@@ -191,14 +191,16 @@ int place_file_write(struct place *place,
               : 0;
 }
 
-/* The directory that the runs of a user share, and no one of the user's own making. */
+/* The directory that the runs of a user share, "benchfs-<uid>" or the like, and no one
+ * of the user's own making. */
 static bool is_users_base(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char name[UNITS_TEXT_MAX];
+    const char *dash = strrchr(path, '-');
+    uint64_t uid;
 
-    snprintf(name, sizeof(name), "benchfs-%u", geteuid());
-    return slash && strcmp(slash + 1, name) == 0;
+    return slash && dash && strncmp(slash + 1, "benchfs", strlen("benchfs")) == 0
+           && units_count_parse(dash + 1, &uid, NULL) == 0 && uid == geteuid();
 }
 
 /* A directory above may be root's: then the empty one stays for root to remove. */

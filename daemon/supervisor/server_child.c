@@ -12,6 +12,7 @@
 #include "launch/program.h"
 #include "supervisor/address.h"
 #include "supervisor/supervisor_impl.h"
+#include "supervisor/words.h"
 
 /* A message whose first byte is there. */
 #define MESSAGE_MS 5000
@@ -179,6 +180,8 @@ int server_child_message(struct supervisor *supervisor, struct benchfs_error *er
 
     control_message_init(&message);
     rc = message_take(supervisor, &message, err);
+    if (rc == 0 && message.type == CONTROL_SHUTDOWN && message.data.size > 0)
+        words_lost();
     if (rc == 0)
         rc = message_error(&message, err);
     control_message_fini(&message);

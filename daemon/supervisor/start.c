@@ -253,12 +253,16 @@ static int servers_start(struct supervisor *supervisor,
 
     supervisor->host = host_id(supervisor);
     rc = server_child_start(supervisor, capacity_bytes, &record, err);
+    supervisor_phase_end(supervisor, "server-start");
     if (rc == 0)
         rc = table_exchange(supervisor, &record, &table, err);
+    supervisor_phase_end(supervisor, "table");
     if (rc == 0)
         rc = server_child_connect(supervisor, &table, err);
+    supervisor_phase_end(supervisor, "connect");
     if (rc == 0)
         rc = rank_meet_plain(supervisor, err);
+    supervisor_phase_end(supervisor, "connected");
     bytes_fini(&table);
     bytes_fini(&record);
     return rc;
@@ -270,7 +274,11 @@ static int agents_start(struct supervisor *supervisor, struct benchfs_error *err
 {
     int rc = agent_start(supervisor, err);
 
-    return rc ? rc : rank_meet_plain(supervisor, err);
+    supervisor_phase_end(supervisor, "agent-start");
+    if (rc == 0)
+        rc = rank_meet_plain(supervisor, err);
+    supervisor_phase_end(supervisor, "mounted");
+    return rc;
 }
 
 static int service_open(struct supervisor *supervisor, struct benchfs_error *err)
@@ -311,11 +319,14 @@ int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
 
     if (rc)
         return rc;
+    supervisor_phase_end(supervisor, "bootstrap");
     rc = place_claim(supervisor, err);
+    supervisor_phase_end(supervisor, "claim");
     if (rc == SUPERVISOR_JOINED)
         return supervisor_join(supervisor, err);
     if (rc == 0)
         rc = place_prepare(supervisor, &capacity_bytes, err);
+    supervisor_phase_end(supervisor, "prepare");
     if (rc == 0)
         rc = servers_start(supervisor, capacity_bytes, err);
     if (rc == 0)
@@ -323,5 +334,6 @@ int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
     supervisor->is_started = rc == 0;
     if (rc == 0)
         rc = service_open(supervisor, err);
+    supervisor_phase_end(supervisor, "open");
     return rc;
 }

@@ -24,10 +24,13 @@ void supervisor_stop(struct supervisor *supervisor, bool is_clean)
     child_end(&supervisor->stage, deadline_after_ms(0), STAGE_GRACE_MS);
     child_fini(&supervisor->stage);
     agent_stop(supervisor);
+    supervisor_phase_end(supervisor, "agent-stop");
     /* a mount of another node may still write to our server */
     if (is_clean)
         agents_await(supervisor);
+    supervisor_phase_end(supervisor, "agents-stopped");
     server_child_stop(supervisor);
+    supervisor_phase_end(supervisor, "server-stop");
     if (supervisor->place.lock_fd >= 0)
         place_remove(&supervisor->place,
                      supervisor->bootstrap

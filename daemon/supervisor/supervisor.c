@@ -23,6 +23,7 @@ static void supervisor_init(struct supervisor *supervisor,
         .options = options,
         .config = options->config,
         .start_deadline = deadline_after_ms(options->config->start_timeout_ms),
+        .phase_start_ns = clock_now_ns(),
         .place = PLACE_INIT,
         .signal_fd = -1,
         .server = CHILD_INIT("server process"),
@@ -40,6 +41,17 @@ static void supervisor_fini(struct supervisor *supervisor)
     supervisor_events_close(supervisor);
     free(supervisor->socket_path);
     free(supervisor->mount);
+}
+
+void supervisor_phase_end(struct supervisor *supervisor, const char *name)
+{
+    uint64_t now = clock_now_ns();
+
+    log_info("phase %s: %.1f ms, ended at %.6f s",
+             name,
+             (double)(now - supervisor->phase_start_ns) / CLOCK_NS_PER_MS,
+             (double)now / CLOCK_NS_PER_SEC);
+    supervisor->phase_start_ns = now;
 }
 
 /* Until the end is asked for (0) or something has failed. */
@@ -95,6 +107,7 @@ int supervisor_run(const struct supervisor_options *options)
         if (supervisor.is_started)
             is_clean = others_end(&supervisor);
     }
+    supervisor_phase_end(&supervisor, "service");
     supervisor_stop(&supervisor, is_clean);
     supervisor_fini(&supervisor);
     return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

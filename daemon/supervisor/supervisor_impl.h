@@ -13,6 +13,7 @@ struct supervisor {
     const struct supervisor_options *options;
     const struct benchfs_config *config;
     struct deadline start_deadline;
+    uint64_t phase_start_ns;
     char host_name[ENDPOINT_HOST_MAX + 1];
     struct bootstrap *bootstrap;
     unsigned n_rounds; /* exchanges done */
@@ -32,6 +33,12 @@ struct supervisor {
     struct child agent;
     struct child stage;
 };
+
+/* ---- supervisor.c ----------------------------------------------------------- */
+
+/* At log level info: how long the phase took that ends now, and when that is
+ * (CLOCK_MONOTONIC). The next one begins. */
+void supervisor_phase_end(struct supervisor *supervisor, const char *name);
 
 /* ---- events.c --------------------------------------------------------------- */
 

@@ -72,12 +72,12 @@ static const char *fusermount_path(void)
 
 int unmount_lazy(const char *path, struct benchfs_error *err)
 {
-    char *const argv[] = {(char *)(uintptr_t)fusermount_path(),
+    char *const argv[] = {(char *)fusermount_path(),
                           (char[]){"-u"},
                           (char[]){"-z"},
                           (char[]){"-q"},
                           (char[]){"--"},
-                          (char *)(uintptr_t)path,
+                          (char *)path,
                           NULL};
     const struct child_options options = {.socket_type = 0};
     struct child child = CHILD_INIT("fusermount3");

@@ -18,6 +18,12 @@ static inline void words_ready(void)
     (void)!write(STDOUT_FILENO, "ready\n", 6);
 }
 
+/* The service ends, and not all results were staged out. */
+static inline void words_lost(void)
+{
+    (void)!write(STDOUT_FILENO, "lost\n", 5);
+}
+
 /* Another step's service is used; this daemon step ends. */
 static inline void words_joined(void)
 {

@@ -37,7 +37,7 @@ static int parent_open(const char *path,
         free(parent);
         return benchfs_error_set(err, EINVAL, "%s: not a path for a directory", path);
     }
-    strcpy(base, slash + 1);
+    memcpy(base, slash + 1, strlen(slash + 1) + 1);
     *slash = '\0';
     if (may_create && mkdir(parent, 0700) < 0 && errno != EEXIST)
         fd = benchfs_error_set(err, errno, "can't make directory %s: %m", parent);

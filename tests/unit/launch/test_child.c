@@ -17,8 +17,7 @@ static int sh_start(struct child *child,
                     const struct child_options *options,
                     struct benchfs_error *err)
 {
-    char *const argv[] = {
-        (char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)script, NULL};
+    char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)script, NULL};
 
     *child = (struct child)CHILD_INIT("test child");
     return child_start(child, argv, options, err);

@@ -24,8 +24,8 @@ static void welcome_expect(int fd, uint32_t rank, uint32_t size)
     control_message_init(&message);
     assert_int_equal(control_recv(fd, &message, deadline_after_ms(LONG_MS)), 0);
     assert_int_equal(message.type, HUB_WELCOME);
-    assert_int_equal(
-        hub_welcome_decode(&welcome, message.data.data, message.data.size), 0);
+    assert_int_equal(hub_welcome_decode(&welcome, message.data.data, message.data.size),
+                     0);
     assert_int_equal(welcome.rank, rank);
     assert_int_equal(welcome.size, size);
     control_message_fini(&message);

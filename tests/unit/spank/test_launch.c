@@ -82,7 +82,8 @@ static void test_environment(void **state)
         assert_true(strncmp(*entry, "SLURM_", 6) != 0
                     || strcmp(*entry, "SLURM_CONF=/s") == 0
                     || strstr(*entry, "_ROLE=daemon"));
-        assert_true(strncmp(*entry, "PMIX_", 5) && strncmp(*entry, "OMPI_", 5));
+        assert_true(strncmp(*entry, "PMIX_", 5) != 0
+                    && strncmp(*entry, "OMPI_", 5) != 0);
     }
     free(env);
     env = launch_env_build(NULL, JOB_ROLE_MEMBER, true);
