@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
-#include "daemon/control.h"
+#include "control/control.h"
 #include "daemon/server.h"
 #include "supervisor/supervisor.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "daemon/control.h"
+#include "control/control.h"
 #include "daemon/shard.h"
 #include "proto/messages.h"
 #include "transport/rpc_ucx.h"

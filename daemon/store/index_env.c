@@ -25,6 +25,8 @@
 #define STEP_MAX_BYTES (64 * MIB)
 #define STEP_MIN_BYTES (MIB / 4)
 #define FILE_MIN_BYTES MIB
+/* Of what the disk has left, this part is for headroom and steps. */
+#define DISK_SHARE 8
 /* Kept for removing things; less where the whole file is small. */
 #define RESERVE_PAGES 1024u
 /* What a transaction needs besides its changes: the pages above the leaves in eight
@@ -95,18 +97,25 @@ static int resize(struct index *index, uint64_t offset, uint64_t length)
     return 0;
 }
 
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Asked before growing, because on a full tmpfs fallocate() fills what there is and
  * then undoes it. */
-static uint64_t available_bytes(const struct index *index)
+static uint64_t disk_bytes(const struct index *index)
 {
-    uint64_t left = index->limit_bytes - index->map_bytes;
     struct statvfs fs;
 
     if (fstatvfs(index->fd, &fs) < 0 || fs.f_blocks == 0)
-        return left; /* a tmpfs without a size has no counts */
-    if (left > fs.f_bavail * (uint64_t)fs.f_frsize)
-        left = fs.f_bavail * (uint64_t)fs.f_frsize;
-    return left;
+        return UINT64_MAX; /* a tmpfs without a size has no counts */
+    return fs.f_bavail * (uint64_t)fs.f_frsize;
+}
+
+static uint64_t available_bytes(const struct index *index)
+{
+    return min_u64(index->limit_bytes - index->map_bytes, disk_bytes(index));
 }
 
 static uint64_t end_of_use(const struct index *index)
@@ -118,22 +127,34 @@ static uint64_t end_of_use(const struct index *index)
     return (info.me_last_pgno + 1) * INDEX_PAGE_SIZE;
 }
 
-/* Grows the file until the headroom is there, in ever larger steps; where the file
- * system or the limit refuses, in smaller ones. */
+/* A share of the file now, so that growing stays rare; but not much more than is wanted
+ * where the disk has little left. */
+static uint64_t first_step(const struct index *index, uint64_t wanted_bytes)
+{
+    uint64_t missing = wanted_bytes - index->map_bytes;
+    uint64_t step = min_u64(index->map_bytes / 2, STEP_MAX_BYTES);
+
+    step = min_u64(step, disk_bytes(index) / DISK_SHARE);
+    if (step < missing)
+        step = missing;
+    return (step + STEP_MIN_BYTES - 1) / STEP_MIN_BYTES * STEP_MIN_BYTES;
+}
+
+/* Grows the file until the headroom is there; where the file system or the limit
+ * refuses, in smaller steps. */
 static void grow(struct index *index, uint64_t wanted_bytes)
 {
-    uint64_t step = index->map_bytes / 2 / STEP_MIN_BYTES * STEP_MIN_BYTES;
+    uint64_t step;
 
-    if (step > STEP_MAX_BYTES)
-        step = STEP_MAX_BYTES;
-    if (step < STEP_MIN_BYTES)
-        step = STEP_MIN_BYTES;
+    if (index->map_bytes >= wanted_bytes)
+        return;
+    step = first_step(index, wanted_bytes);
     while (index->map_bytes < wanted_bytes && step >= STEP_MIN_BYTES) {
         uint64_t length = index->map_bytes + step;
 
-        if (step > available_bytes(index) / 4
+        if (step > available_bytes(index)
             || resize(index, index->map_bytes, length) < 0)
-            step /= 2;
+            step = step / 2 / STEP_MIN_BYTES * STEP_MIN_BYTES;
         if (index->broken)
             return;
     }
@@ -364,20 +385,16 @@ bool index_has_free_run(struct index *index, uint64_t n)
 
 static uint64_t reserve_pages(const struct index *index)
 {
-    uint64_t share = index->map_bytes / INDEX_PAGE_SIZE / 8;
-
-    return share < RESERVE_PAGES ? share : RESERVE_PAGES;
+    return min_u64(index->map_bytes / INDEX_PAGE_SIZE / 8, RESERVE_PAGES);
 }
 
 /* Where the file system is small or nearly full, data needs its space too. */
 static uint64_t headroom_bytes(const struct index *index)
 {
-    uint64_t share = available_bytes(index) / 8;
+    uint64_t share = disk_bytes(index) / DISK_SHARE;
     uint64_t least = 2 * reserve_pages(index) * INDEX_PAGE_SIZE;
 
-    if (share < least)
-        share = least;
-    return share < HEADROOM_BYTES ? share : HEADROOM_BYTES;
+    return min_u64(share < least ? least : share, HEADROOM_BYTES);
 }
 
 static void prepare_room(struct index *index, uint64_t end)
@@ -393,9 +410,7 @@ static void prepare_room(struct index *index, uint64_t end)
     index->room_pages = index->tail_pages;
     if (is_short)
         index->room_pages += walk_free_lists(index, NULL);
-    index->used_pages = index->reserve_pages / 2;
-    if (index->used_pages > BASE_PAGES)
-        index->used_pages = BASE_PAGES;
+    index->used_pages = min_u64(index->reserve_pages / 2, BASE_PAGES);
 }
 
 int index_txn_begin(struct index *index)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/control.h"
+#include "control/control.h"
 #include "launch/hub_message.h"
 #include "supervisor/bootstrap_impl.h"
 

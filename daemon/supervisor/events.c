@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
-#include "daemon/control.h"
+#include "control/control.h"
 #include "supervisor/supervisor_impl.h"
 
 /* A process that closed its socket is about to end, or has just said why. */

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/random.h"
-#include "daemon/control.h"
+#include "control/control.h"
 #include "launch/arguments.h"
 #include "launch/program.h"
 #include "supervisor/address.h"

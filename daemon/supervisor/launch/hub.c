@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/proc.h"
-#include "daemon/control.h"
+#include "control/control.h"
 
 /* Of one message; the daemon is on this machine and waits for it, or writes it. */
 #define MESSAGE_MS 5000

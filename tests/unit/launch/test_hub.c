@@ -4,7 +4,7 @@
 
 #include <unistd.h>
 
-#include "daemon/control.h"
+#include "control/control.h"
 #include "launch/hub.h"
 
 #define LONG_MS 10000

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/control.h"
+#include "control/control.h"
 #include "daemon/server.h"
 
 #define WAIT_MS        20000u

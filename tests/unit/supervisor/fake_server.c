@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "daemon/control.h"
+#include "control/control.h"
 #include "proto/endpoint_table.h"
 
 #define LONG_MS 20000

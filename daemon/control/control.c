@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "daemon/control.h"
+#include "control/control.h"
 
 #include <errno.h>
 #include <poll.h>
