@@ -55,13 +55,12 @@ int program_find(const struct plugin *plugin,
     if (dladdr((void *)(uintptr_t)program_find, &info) && info.dli_fname
         && realpath(info.dli_fname, dir)) {
         directory_of(dir);
-        directory_of(dir);
-        if (is_program(dir, "/bin", name, ret_path, size))
-            return 0;
-        /* <prefix>/lib/<arch>/benchfs/ when installed */
-        directory_of(dir);
-        if (is_program(dir, "/bin", name, ret_path, size))
-            return 0;
+        /* lib/ of a build, <prefix>/lib/benchfs/ or <prefix>/lib/<arch>/benchfs/ */
+        for (int level = 0; level < 3; level++) {
+            directory_of(dir);
+            if (is_program(dir, "/bin", name, ret_path, size))
+                return 0;
+        }
     }
     return is_program(BENCHFS_BINDIR, "", name, ret_path, size) ? 0 : -ENOENT;
 }

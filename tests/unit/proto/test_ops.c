@@ -18,7 +18,7 @@ static void rows_are_found_by_number(void **state)
 static void only_the_handshake_needs_no_authentication(void **state)
 {
     (void)state;
-    for (uint16_t i = 0; i < OP_COUNT; i++) {
+    for (unsigned i = 0; i < OP_COUNT; i++) {
         const struct op_info *info = op_find(i);
 
         if (info && (info->flags & OP_UNAUTHENTICATED))
