@@ -199,33 +199,32 @@ tree_add(struct tree *tree, char *path, size_t directory, const struct stat *st)
 }
 
 /* Sorted by name in the C locale: every rank comes to the same order. */
-static void tree_walk(struct tree *tree, const char *top, const char *directory)
+static void
+tree_walk(struct tree *tree, int parent, const char *name, const char *directory)
 {
-    char *full = join(top, directory);
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     size_t number = tree->directories++;
     struct dirent **names;
     struct stat st;
     char *path;
     int i, count;
 
-    count = scandir(full, &names, NULL, alphasort);
+    count = fd < 0 ? -1 : scandirat(fd, ".", &names, NULL, alphasort);
     if (count < 0)
-        die("list %s: %s", full, strerror(errno));
-    free(full);
+        die("list %s: %s", directory[0] ? directory : name, strerror(errno));
     for (i = 0; i < count; i++) {
         if (strcmp(names[i]->d_name, ".") != 0 && strcmp(names[i]->d_name, "..") != 0) {
             path = join(directory, names[i]->d_name);
-            full = join(top, path);
-            if (lstat(full, &st) != 0)
-                die("stat %s: %s", full, strerror(errno));
-            free(full);
+            if (fstatat(fd, names[i]->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+                die("stat %s: %s", path, strerror(errno));
             tree_add(tree, path, number, &st);
             if (S_ISDIR(st.st_mode))
-                tree_walk(tree, top, path);
+                tree_walk(tree, fd, names[i]->d_name, path);
         }
         free(names[i]);
     }
     free(names);
+    close(fd);
 }
 
 static void tree_free(struct tree *tree)
@@ -672,7 +671,7 @@ int main(int argc, char **argv)
     run_init(&run, argv, argc);
     output_prepare(&run);
     times[0] = time_all_ranks();
-    tree_walk(&tree, run.input, "");
+    tree_walk(&tree, AT_FDCWD, run.input, "");
     times[1] = time_all_ranks();
     phase_checksums(&run, &tree);
     times[2] = time_all_ranks();
