@@ -21,8 +21,8 @@
 #include "proto/placement.h"
 #include "transport/auth_munge.h"
 
-#define DRAIN_MS 2000 /* how long operations in progress may take to end at the stop   \
-                       */
+/* How long operations in progress may take to end at the stop. */
+#define DRAIN_MS 2000
 
 int64_t shard_now_ns(void)
 {
@@ -49,8 +49,7 @@ static void on_client_gone(void *arg, uint64_t client)
     session_client_gone(arg, client);
 }
 
-/* ---- the thread
- * --------------------------------------------------------------------------- */
+/* ---- the thread */
 
 static bool has_work(const struct shard *shard)
 {
@@ -73,7 +72,8 @@ static void run_one(struct shard *shard)
         op_start(shard, list_entry(node, struct rpc_request, link));
 }
 
-/* Everything that is ready now, in one transaction; answers leave after its commit. */
+/* What is ready now, as far as one transaction takes it; answers leave after its
+ * commit. */
 static void run_batch(struct shard *shard)
 {
     int rc = store_txn_begin(shard->store);
@@ -85,7 +85,8 @@ static void run_batch(struct shard *shard)
         usleep(1000);
         return;
     }
-    while (!list_is_empty(&shard->ready) || !list_is_empty(&shard->incoming))
+    while ((!list_is_empty(&shard->ready) || !list_is_empty(&shard->incoming))
+           && !store_txn_is_large(shard->store))
         run_one(shard);
     rc = store_txn_commit(shard->store);
     if (rc)
@@ -126,8 +127,7 @@ static void *shard_main(void *arg)
     }
 }
 
-/* ---- set-up
- * -------------------------------------------------------------------------------- */
+/* ---- set-up */
 
 static int root_inode_ensure(struct shard *shard)
 {

@@ -27,9 +27,10 @@
 struct server;
 struct service;
 
-#define SHARD_CLIENT_FIBERS 256 /* operations of clients that wait for other targets   \
-                                 */
-#define SHARD_FIBERS 2048       /* these, and those that other daemons wait for */
+/* Operations of clients that wait for other targets; and with those that other daemons
+ * wait for. */
+#define SHARD_CLIENT_FIBERS 256
+#define SHARD_FIBERS        2048
 
 /* Something to run in the shard's thread; a member of what it is about. */
 struct task {
@@ -50,8 +51,8 @@ struct open_inode {
     uint64_t ino;
     unsigned n_opens;
     unsigned n_writers; /* of these, with OPEN_WRITE */
-    unsigned
-        n_free_writers; /* of these, without OPEN_APPEND: ends known only to chunks */
+    /* of these, without OPEN_APPEND: ends known only to chunks */
+    unsigned n_free_writers;
 };
 
 struct shard {

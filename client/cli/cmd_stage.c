@@ -66,7 +66,7 @@ static void bar_print(struct progress *progress, const struct stage_result *so_f
     memset(bar, '.', BAR_WIDTH);
     memset(bar, '#', filled);
     bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\rbenchfs %s [%s] ", progress->name, bar);
+    fprintf(stderr, "\rbenchfs: %s [%s] ", progress->name, bar);
     rates_print(progress, so_far);
     fputs("\033[K", stderr);
     progress->is_bar_open = true;
@@ -75,9 +75,25 @@ static void bar_print(struct progress *progress, const struct stage_result *so_f
 static void line_print(const struct progress *progress,
                        const struct stage_result *so_far)
 {
-    fprintf(stderr, "benchfs %s: ", progress->name);
+    fprintf(stderr, "benchfs: %s: ", progress->name);
     rates_print(progress, so_far);
     fputc('\n', stderr);
+}
+
+/* As the daemons write it of a stage that they were asked to show. */
+static void summary_print(const struct progress *progress,
+                          const struct stage_result *result)
+{
+    char bytes[UNITS_TEXT_MAX], rate[UNITS_TEXT_MAX];
+    uint64_t duration_ns = (uint64_t)(result->seconds * (double)CLOCK_NS_PER_SEC);
+
+    fprintf(stderr,
+            "benchfs: %s: %" PRIu64 " files, %s in %.1f s (%s)\n",
+            progress->name,
+            result->n_files,
+            units_size_format(bytes, sizeof(bytes), result->n_bytes),
+            result->seconds,
+            units_rate_format(rate, sizeof(rate), result->n_bytes, duration_ns));
 }
 
 static int on_progress(void *arg, const struct stage_result *so_far)
@@ -98,12 +114,14 @@ static int on_progress(void *arg, const struct stage_result *so_far)
 
 static void progress_end(struct progress *progress, const struct stage_result *result)
 {
+    if (result->n_known_files == 0 && result->n_errors > 0)
+        return; /* it did not come to copying: the errors say why */
     if (progress->kind == PROGRESS_BAR) {
         bar_print(progress, result);
         fputc('\n', stderr);
-    } else if (progress->kind == PROGRESS_LINES) {
-        line_print(progress, result);
     }
+    if (progress->kind != PROGRESS_NONE)
+        summary_print(progress, result);
 }
 
 static int progress_parse(const char *text, enum progress_kind *ret)
@@ -183,10 +201,10 @@ static void errors_print(const struct cli_command *command,
                          const struct stage_result *result)
 {
     for (unsigned i = 0; i < result->n_texts; i++)
-        fprintf(stderr, "benchfs %s: %s\n", command->name, result->texts[i]);
+        fprintf(stderr, "benchfs: %s: %s\n", command->name, result->texts[i]);
     if (result->n_errors > result->n_texts)
         fprintf(stderr,
-                "benchfs %s: %" PRIu64 " files could not be copied\n",
+                "benchfs: %s: %" PRIu64 " could not be copied\n",
                 command->name,
                 result->n_errors);
 }

@@ -266,7 +266,7 @@ int run_daemons_start(struct run_daemons *daemons,
                       struct benchfs_error *err)
 {
     char *settings = NULL;
-    uint64_t capacity;
+    uint64_t capacity = 0;
     int store_fd, rc = daemons_init(daemons, config, err);
 
     if (rc == 0)

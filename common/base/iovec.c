@@ -30,8 +30,10 @@ struct walk {
 static struct walk
 walk_start(const struct iovec *iov, size_t count, size_t offset, size_t size)
 {
-    struct walk walk = {.iov = iov, .end = iov + count, .offset = offset, .left = size};
+    struct walk walk = {.iov = iov, .end = iov, .offset = offset, .left = size};
 
+    if (count > 0) /* iov may be NULL otherwise */
+        walk.end = iov + count;
     return walk;
 }
 

@@ -193,7 +193,7 @@ int store_dentry_replace(struct store *store,
         rc = store_dirpart_get(store, dir, &part);
     if (rc == 0)
         rc = find(store, dir, name, len, &place);
-    if (rc < 0)
+    if (rc != 0)
         return rc == -ENOSPC ? -ENOENT : rc;
     rc = put(store, &place, dentry);
     if (rc < 0)
@@ -213,7 +213,7 @@ int store_dentry_remove(
         rc = store_dirpart_get(store, dir, &part);
     if (rc == 0)
         rc = find(store, dir, name, len, &place);
-    if (rc < 0)
+    if (rc != 0)
         return rc == -ENOSPC ? -ENOENT : rc;
     rc = index_delete(store->index, INDEX_DENTRY, place.key, place.key_size);
     if (rc < 0)

@@ -44,11 +44,12 @@ static uint64_t left_tail_pages(const struct index *index)
                                                  : 0;
 }
 
-int index_room_check(struct index *index, size_t value_size)
+int index_room_check(struct index *index, unsigned changes, size_t value_size)
 {
     uint64_t adjacent = VALUE_PAGES(value_size);
+    uint64_t wanted = changes * CHANGE_PAGES + adjacent;
 
-    if (left_pages(index) < index->reserve_pages + CHANGE_PAGES + adjacent)
+    if (left_pages(index) < index->reserve_pages + wanted)
         return -ENOSPC;
     if (adjacent && left_tail_pages(index) < index->reserve_pages / 2 + adjacent
         && !index_has_free_run(index, index->used_pages + adjacent))
@@ -76,7 +77,7 @@ static int take_room(struct index *index,
 {
     if (index->failure)
         return index->failure;
-    if (room == INDEX_GROW && index_room_check(index, value_size) < 0
+    if (room == INDEX_GROW && index_room_check(index, 1, value_size) < 0
         && would_grow(index, db, key, value_size))
         return -ENOSPC;
     if (left_pages(index) < CHANGE_PAGES + VALUE_PAGES(value_size))

@@ -58,11 +58,11 @@ bool index_txn_is_large(const struct index *index);
  * walks the list of free pages, so not for every request. */
 void index_usage_get(struct index *index, uint64_t *ret_used, uint64_t *ret_limit);
 
-/* ---- in a transaction; keys and values point into it until its next change
- * ----------- */
+/* ---- in a transaction; keys and values point into it until its next change */
 
-/* 0 or -ENOSPC: whether a growing change with a value of this size could be made. */
-int index_room_check(struct index *index, size_t value_size);
+/* 0 or -ENOSPC: whether that many growing changes, one with a value of this size, could
+ * be made. */
+int index_room_check(struct index *index, unsigned changes, size_t value_size);
 uint64_t index_count(struct index *index, enum index_db db);
 int index_get(struct index *index,
               enum index_db db,

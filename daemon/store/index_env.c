@@ -24,7 +24,7 @@
 #define HEADROOM_BYTES (16 * MIB)
 #define STEP_MAX_BYTES (64 * MIB)
 #define STEP_MIN_BYTES (MIB / 4)
-#define FILE_MIN_BYTES MIB
+#define FILE_MIN_BYTES (2 * MIB)
 /* Of what the disk has left, this part is for headroom and steps. */
 #define DISK_SHARE 8
 /* Kept for removing things; less where the whole file is small. */
@@ -410,7 +410,8 @@ static void prepare_room(struct index *index, uint64_t end)
     index->room_pages = index->tail_pages;
     if (is_short)
         index->room_pages += walk_free_lists(index, NULL);
-    index->used_pages = min_u64(index->reserve_pages / 2, BASE_PAGES);
+    index->base_pages = min_u64(index->reserve_pages / 2, BASE_PAGES);
+    index->used_pages = index->base_pages;
 }
 
 int index_txn_begin(struct index *index)
@@ -475,11 +476,11 @@ void index_txn_fail(struct index *index, int status)
 
 bool index_txn_is_large(const struct index *index)
 {
-    uint64_t reserve = index->reserve_pages;
-    uint64_t room = index->room_pages > reserve ? index->room_pages - reserve : 0;
-    uint64_t limit = room > reserve / 4 ? room / 2 : reserve / 8;
+    uint64_t kept = index->reserve_pages + index->base_pages;
+    uint64_t room = index->room_pages > kept ? index->room_pages - kept : 0;
+    uint64_t limit = room > index->reserve_pages ? room / 2 : index->reserve_pages / 8;
 
-    return index->txn && index->used_pages > BASE_PAGES + limit;
+    return index->txn && index->used_pages - index->base_pages > limit;
 }
 
 void index_usage_get(struct index *index, uint64_t *ret_used, uint64_t *ret_limit)

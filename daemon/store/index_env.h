@@ -21,6 +21,7 @@ struct index {
     uint64_t room_pages;             /* free pages when the transaction began */
     uint64_t tail_pages;             /* of these, at the end of the file */
     uint64_t used_pages;             /* taken by its changes, estimated high */
+    uint64_t base_pages;             /* of used_pages, taken from the start */
     uint64_t reserve_pages;          /* of room_pages, for removing things */
     uint64_t n_deleted;              /* by index_delete_current() since the last seek */
 };

@@ -58,8 +58,7 @@ struct store_usage {
  * needed. */
 void store_usage_get(const struct store *store, struct store_usage *ret);
 
-/* ---- transactions: at most one, begun lazily by the shard once per batch
- * -------------- */
+/* ---- transactions: at most one, begun lazily by the shard once per batch */
 int store_txn_begin(struct store *store); /* a write transaction; reads use it too */
 /* Frees of blocks take effect here. On failure (-ENOSPC, -EUCLEAN, …) it was aborted:
  * nothing of the batch happened, and all its requests get the error. */
@@ -71,8 +70,7 @@ bool store_txn_is_open(const struct store *store);
  * change is limited (some hundreds of creates), and beyond it the answer is -ENOSPC. */
 bool store_txn_is_large(const struct store *store);
 
-/* ---- inodes ------------------------------------------------------------------------
- */
+/* ---- inodes */
 struct store_inode {
     uint64_t ino;
     uint64_t parent; /* directories: the parent directory; else the first one, a hint */
@@ -87,7 +85,8 @@ struct store_inode {
     uint32_t base;
 };
 /* A fresh inode number of this target; never handed out again, also after a crash.
- * -ENOSPC also when the metadata space or the inode limit is reached. */
+ * -ENOSPC when the metadata space or the inode limit is reached: there is room for what
+ * creating a file takes, or the number is not given out. */
 int store_inode_allocate(struct store *store, uint64_t *ret_ino);
 int store_inode_get(struct store *store,
                     uint64_t ino,
@@ -111,8 +110,7 @@ int store_symlink_get(struct store *store,
                       const char **ret_text,
                       size_t *ret_len);
 
-/* ---- dentries and directory parts
- * ----------------------------------------------------- */
+/* ---- dentries and directory parts */
 #define STORE_NAME_MAX 255u
 
 struct store_dentry {
@@ -178,8 +176,7 @@ int store_dentry_scan(struct store *store,
                       int (*each)(void *arg, const struct store_dirent *entry),
                       void *arg);
 
-/* ---- extended attributes
- * ------------------------------------------------------------- */
+/* ---- extended attributes */
 #define STORE_XATTR_MAX 65536u
 
 /* Names as for dentries (-ERANGE when too long). *ret_value points into the
@@ -209,8 +206,7 @@ int store_xattr_scan(struct store *store,
                      int (*each)(void *arg, const char *name, size_t len),
                      void *arg);
 
-/* ---- chunks
- * -------------------------------------------------------------------------- */
+/* ---- chunks */
 #define STORE_BLOCK_SIZE 4096u
 #define STORE_CHUNK_MAX  (64u << 20)
 

@@ -12,7 +12,10 @@
 #define STORE_RECORD_MIN 21u
 #define JOB_MAX          255u
 #define SEQ_STEP         4096u
-#define SEQ_MAX          ((UINT64_C(1) << 48) - 1)
+/* What an inode number is taken for: the inode, its dentry, symlink text, some xattrs.
+ * Better to refuse here than half-way through these. */
+#define CREATE_CHANGES 8u
+#define SEQ_MAX        ((UINT64_C(1) << 48) - 1)
 
 static const char store_key[] = "store";
 static const char seq_key[] = "inode-seq";
@@ -220,7 +223,7 @@ int store_inode_allocate(struct store *store, uint64_t *ret_ino)
 {
     uint8_t value[8];
     uint64_t reserved = store->seq_next + SEQ_STEP;
-    int rc = index_room_check(store->index, 0);
+    int rc = index_room_check(store->index, CREATE_CHANGES, 0);
 
     if (rc < 0)
         return rc;

@@ -110,7 +110,7 @@ static int make_parts(struct store *store,
     for (; block < end && rc == 0; block += n) {
         n = chunk_record_map(&store->record, block, end - block, &at);
         if (at == CHUNK_HOLE) {
-            rc = index_room_check(store->index, 0);
+            rc = index_room_check(store->index, 1, 0);
             if (rc == 0)
                 rc = add_fresh(store, parts, block, n, goal_before(store, block));
         } else {

@@ -58,17 +58,17 @@ int place_store_open(struct place *place,
     int fd = private_dir_open(place->store_dir, may_create_parent, err);
 
     if (fd < 0) {
-        benchfs_error_prefix(err, "store: ");
+        benchfs_error_prefix(err, "--benchfs-store: ");
         return fd;
     }
     /* Two nodes that mean the same directory would destroy each other's data. */
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int rc =
-            benchfs_error_set(err,
-                              errno,
-                              "store: %s is in use by another daemon; it must be a "
-                              "directory of each node's own",
-                              place->store_dir);
+        int rc = benchfs_error_set(
+            err,
+            errno,
+            "--benchfs-store: %s is in use by another daemon; it must be a "
+            "directory of each node's own",
+            place->store_dir);
 
         close(fd);
         return rc;

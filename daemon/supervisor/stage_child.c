@@ -55,7 +55,10 @@ static int stage_wait(struct supervisor *supervisor, struct benchfs_error *err)
         return supervisor_wait_error(supervisor, rc, err);
     if (supervisor->stage.status != 0)
         return benchfs_error_set(
-            err, EIO, "stage-in %s", child_status_text(&supervisor->stage, text));
+            err,
+            EIO,
+            "--benchfs-stage-in: not everything was copied (see above; the copy %s)",
+            child_status_text(&supervisor->stage, text));
     child_fini(&supervisor->stage);
     supervisor->stage = (struct child)CHILD_INIT("stage-in");
     return 0;

@@ -114,7 +114,7 @@ bad() { # DESCRIPTION REGEX ARGS...
     output=$(benchfs run "$@" -- touch "$test_dir/ran" 2>&1) && fail "$description: exit 0"
     like "$output" "$regex" "$description"
 }
-bad "capacity above what there is" 'capacity: 900.0 TiB is more than the .* free in' --capacity 900T
+bad "capacity above what there is" 'capacity=900.0 TiB: more than the .* free in' --capacity 900T
 bad "a size that is none" '--benchfs-capacity=12Q: not a size' --capacity 12Q
 bad "an unknown store" '--benchfs-store=tape: not memory' --store tape
 bad "a store that is not there" '/no/such/dir: No such file' --store /no/such/dir

@@ -56,14 +56,14 @@ fails() {
 }
 in_node n1 mkdir -m 1777 /dev/shm/only-n1
 fails "a store on one node only: that node is named" \
-    'benchfsd\[n2\]: error: store: directory /dev/shm/only-n1: No such file' \
+    'benchfsd\[n2\]: error: --benchfs-store: directory /dev/shm/only-n1: No such file' \
     'benchfs start --store=/dev/shm/only-n1'
 fails "an interface on one node only" \
     'benchfsd\[n2\]: error: interface: [0-9./]*: no address of this node fits' \
     'BENCHFS_INTERFACE=$(hostname -I | xargs)/32 benchfs start'
 fails "loopback" "interface: lo: other nodes can't reach loopback" \
     'BENCHFS_INTERFACE=lo benchfs start'
-fails "capacity" 'benchfsd\[n1\]: error: capacity: 900.0 TiB is more than' \
+fails "capacity" 'benchfsd\[n1\]: error: --benchfs-capacity=900.0 TiB: more than' \
     'benchfs start --capacity=900T'
 fails "a stage-in source that is not there" '/no/such/source' \
     'benchfs start --stage-in=/no/such/source:/in'

@@ -20,22 +20,23 @@ int space_capacity(int dir_fd,
     struct statvfs vfs;
 
     if (fstatvfs(dir_fd, &vfs) < 0)
-        return benchfs_error_set(err, errno, "store: %s: %m", path);
+        return benchfs_error_set(err, errno, "--benchfs-store: %s: %m", path);
     free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     units_size_format(free_text, sizeof(free_text), free_bytes);
     units_size_format(wanted_text, sizeof(wanted_text), wanted);
     if (wanted > free_bytes)
-        return benchfs_error_set(err,
-                                 ENOSPC,
-                                 "capacity: %s is more than the %s that are free in %s",
-                                 wanted_text,
-                                 free_text,
-                                 path);
+        return benchfs_error_set(
+            err,
+            ENOSPC,
+            "--benchfs-capacity=%s: more than the %s that are free in %s",
+            wanted_text,
+            free_text,
+            path);
     capacity = wanted ? wanted : free_bytes / 2;
     capacity -= capacity % UNITS_MIB;
     if (capacity < CAPACITY_MIN)
         return benchfs_error_set(
-            err, ENOSPC, "capacity: only %s are free in %s", free_text, path);
+            err, ENOSPC, "--benchfs-store: only %s are free in %s", free_text, path);
     *ret_bytes = capacity;
     return 0;
 }

@@ -115,7 +115,8 @@ static inline uint32_t get_bytes(struct store *store,
 
     memset(data, 0xee, length);
     assert_int_equal(store_read(store, ino, chunk, offset, length, &iov, &n, &got), 0);
-    assert_int_equal(iovec_gather(iov, (size_t)n, 0, data, length), got);
+    if (n > 0)
+        assert_int_equal(iovec_gather(iov, (size_t)n, 0, data, length), got);
     free(iov);
     return got;
 }

@@ -2,6 +2,8 @@
  * Dentries, directory parts, scans and their cookies. */
 #include "store_unit.h"
 
+#include <assert.h>
+
 #include "store/codec.h"
 #include "store/dentry.h"
 #include "store/store_impl.h"
@@ -206,6 +208,7 @@ static void test_equal_hashes(void **state)
 
     (void)state;
     fixture_init(&f, 16 * MIB);
+    assert(f.store);
     begin(&f);
     assert_int_equal(store_dentry_insert(f.store, 9, "other", 5, &file, 1), 0);
     for (unsigned ordinal = 1; ordinal <= 255; ordinal++) {

@@ -38,8 +38,7 @@ struct behaviour {
     const char *settings;   /* JSON; NULL: defaults */
 };
 
-/* ---- one supervisor, in a process of its own --------------------------------------
- */
+/* ---- one supervisor, in a process of its own */
 
 static _Noreturn void
 member_main(const struct fleet *fleet, uint32_t rank, const struct behaviour *how)
@@ -220,8 +219,7 @@ static unsigned line_count(const char *text)
     return n;
 }
 
-/* ---- things that go well ----------------------------------------------------------
- */
+/* ---- things that go well */
 
 static void ready_then_term(uint32_t n)
 {
@@ -266,8 +264,7 @@ static void test_launcher_gone(void **state)
     status_expect(&fleet, 0);
 }
 
-/* ---- things that don't ------------------------------------------------------------
- */
+/* ---- things that don't */
 
 /* The cause stands on one line, of the node where it is; the other node is quiet, and
  * nobody waits for a deadline. */
@@ -349,7 +346,7 @@ static void test_capacity(void **state)
     (void)state;
     fleet_start(&fleet, 1, &how);
     fleet_finish(&fleet);
-    assert_non_null(strstr(fleet.err, "capacity: 900.0 TiB is more than the"));
+    assert_non_null(strstr(fleet.err, "--benchfs-capacity=900.0 TiB: more than the"));
     status_expect(&fleet, 1);
 }
 
