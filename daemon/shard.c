@@ -197,8 +197,6 @@ static int rpc_open(struct shard *shard,
                     struct benchfs_error *err)
 {
     struct rpc_config rpc = config->rpc;
-    size_t arena_size;
-    void *arena;
     int rc;
 
     rpc.client = shard->client;
@@ -214,11 +212,9 @@ static int rpc_open(struct shard *shard,
             return rc;
         rpc.auth = auth_munge_rpc(shard->munge);
     }
-    rc = rpc_create(&rpc, &shard->rpc, err);
-    if (rc)
-        return rc;
-    store_arena_get(shard->store, &arena, &arena_size);
-    return rpc_register_memory(shard->rpc, arena, arena_size, err);
+    /* The arena is not registered with the network as a whole: only what is in use is
+     * backed by memory. UCX registers what it sends and receives, and keeps that. */
+    return rpc_create(&rpc, &shard->rpc, err);
 }
 
 int shard_create(const struct shard_config *config,

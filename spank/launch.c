@@ -47,11 +47,6 @@ static const char *const env_patterns[] = {
     "??SAN_OPTIONS",
 };
 
-/* A slurmstepd that has its user's rights for a moment (hooks like ours run so) turns
- * away another's direct connection, which is not tried again: a fence that never ends.
- * Messages by way of slurmd are. */
-static const char no_direct_conn[] = "SLURM_PMIX_DIRECT_CONN=false";
-
 static bool env_is_wanted(const char *entry)
 {
     const char *end = strchr(entry, '=');
@@ -99,7 +94,7 @@ char **launch_env_build(char *const *envp, enum job_role role, bool has_terminal
 
     while (envp && envp[total])
         total++;
-    items = calloc(total + 4, sizeof(*items));
+    items = calloc(total + 3, sizeof(*items));
     if (!items)
         return NULL;
     for (size_t i = 0; i < total; i++) {
@@ -110,7 +105,6 @@ char **launch_env_build(char *const *envp, enum job_role role, bool has_terminal
     snprintf(role_entry, sizeof(role_entry), JOB_ENV_ROLE "=%s", job_role_name(role));
     items[count++] = role_entry;
     items[count++] = has_terminal ? "BENCHFS_PROGRESS=bar" : "BENCHFS_PROGRESS=lines";
-    items[count++] = no_direct_conn;
     array = array_pack(items, count);
     free(items);
     return array;

@@ -245,10 +245,8 @@ static int stage_result(const struct msg_stage_wait_reply *reply,
         first = (struct wire_text){.data = "", .len = 0};
     return benchfs_error_set(err,
                              EIO,
-                             "stage-out: %" PRIu64 " of %" PRIu64
-                             " files not copied: %.*s",
+                             "stage-out: %" PRIu64 " could not be copied: %.*s",
                              reply->n_errors,
-                             reply->n_known_files,
                              (int)first.len,
                              first.data);
 }
