@@ -33,6 +33,7 @@ static const char usage_text[] =
     "  --host-id HEX        daemons with the same one are on the same machine\n"
     "  --progress WHAT      of stage-in: bar, lines or none (default: bar on a "
     "terminal)\n"
+    "  --wait-go            print \"up\", and go on when stdin has a line\n"
     "  --server-program, --agent-program, --command-program FILE\n"
     "                       programs to start instead of those beside this one\n"
     "  --server             be the server process; internal\n"
@@ -58,6 +59,7 @@ enum option_id {
     OPTION_SERVER,
     OPTION_SERVER_PROGRAM,
     OPTION_SHARDS,
+    OPTION_WAIT_GO,
     OPTION_STORE_DIR,
     OPTION_VERSION,
 };
@@ -77,6 +79,7 @@ static const struct option long_options[] = {
     {"no-mount", no_argument, NULL, OPTION_NO_MOUNT},
     {"node", required_argument, NULL, OPTION_NODE},
     {"progress", required_argument, NULL, OPTION_PROGRESS},
+    {"wait-go", no_argument, NULL, OPTION_WAIT_GO},
     {"run-dir", required_argument, NULL, OPTION_RUN_DIR},
     {"server", no_argument, NULL, OPTION_SERVER},
     {"server-program", required_argument, NULL, OPTION_SERVER_PROGRAM},
@@ -193,6 +196,9 @@ static int option_take(struct arguments *arguments,
         return 0;
     case OPTION_PROGRESS:
         return progress_parse(value, &arguments->supervisor.progress, err);
+    case OPTION_WAIT_GO:
+        arguments->supervisor.waits_for_go = true;
+        return 0;
     case OPTION_SERVER:
         arguments->role = ROLE_SERVER;
         return 0;

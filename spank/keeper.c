@@ -25,7 +25,7 @@
 #define READ_SIZE      4096
 
 /* Descriptors of the keeper; all others are closed. */
-enum { FD_HOOK = 3, FD_OUT, FD_ERR, FD_SIGNALS, FD_END };
+enum { FD_HOOK = 3, FD_OUT, FD_ERR, FD_SIGNALS, FD_IN, FD_END };
 
 struct keeper {
     pid_t child;
@@ -51,11 +51,11 @@ static void signals_reset(void)
 
 /* Its own session: Ctrl-C of the terminal is for the job's program, not for the step
  * that carries its files. */
-static void program_exec(const struct keeper_config *config, int out, int err)
+static void program_exec(const struct keeper_config *config, int in, int out, int err)
 {
     signals_reset();
     setsid();
-    if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0)
         _exit(126);
     syscall(SYS_close_range, 3, ~0u, 0);
     execvpe(config->argv[0], config->argv, config->envp);
@@ -125,6 +125,8 @@ static void hook_read(struct keeper *keeper)
     for (ssize_t i = 0; i < size; i++) {
         if (commands[i] == KEEPER_ABORT) {
             child_abort(keeper);
+        } else if (commands[i] == KEEPER_GO) {
+            (void)!write(FD_IN, "go\n", 3);
         } else if (commands[i] == KEEPER_RELEASE) {
             keeper->is_starting = false;
             relay_release(&keeper->relay);
@@ -235,7 +237,7 @@ static void keeper_main(const struct keeper_config *config, int hook)
                             .is_out_open = true,
                             .is_err_open = true,
                             .has_hook = true};
-    int out[2], err[2], signals;
+    int in[2], out[2], err[2], signals;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (config->must_drop
@@ -243,15 +245,16 @@ static void keeper_main(const struct keeper_config *config, int hook)
                < 0)
         _exit(126);
     signals_reset();
-    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || pipe2(out, O_CLOEXEC) < 0
-        || pipe2(err, O_CLOEXEC) < 0)
+    if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || pipe2(in, O_CLOEXEC) < 0
+        || pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0)
         _exit(126);
     keeper.child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (keeper.child == 0)
-        program_exec(config, out[1], err[1]);
+        program_exec(config, in[0], out[1], err[1]);
     signals = signals_open();
     if (keeper.child < 0 || signals < 0
-        || descriptors_settle((int[]){hook, out[0], err[0], signals}, FD_END - FD_HOOK)
+        || descriptors_settle((int[]){hook, out[0], err[0], signals, in[1]},
+                              FD_END - FD_HOOK)
                < 0)
         _exit(126);
     if (chdir("/") < 0)

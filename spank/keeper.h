@@ -23,6 +23,7 @@ struct keeper_config {
  * program writes to stdout, and at the very end "exit N\n", N as a shell gives it. To
  * the keeper, one byte each: */
 enum keeper_command {
+    KEEPER_GO = 'g',      /* send the program's tasks a line */
     KEEPER_RELEASE = 'r', /* the start is over: Ctrl-C is no longer for us */
     KEEPER_ABORT = 'a',   /* end the program; exits then */
 };

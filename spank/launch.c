@@ -132,10 +132,10 @@ char **launch_argv_build(const struct launch_config *config)
     items[count++] = "--kill-on-bad-exit=0";
     items[count++] = "--job-name=benchfsd";
     items[count++] = "--export=ALL";
-    items[count++] = "--input=none";
     items[count++] = "--unbuffered";
     items[count++] = "--chdir=/";
     items[count++] = config->benchfsd;
+    items[count++] = "--wait-go";
     items[count++] = "--config-json";
     items[count++] = config->config_json;
     return array_pack(items, count);
@@ -199,7 +199,8 @@ int launch_start(const struct launch_config *config,
     };
     int status = -ENOMEM;
 
-    *ret_launch = (struct launch){.socket = -1, .exit_code = -1};
+    *ret_launch =
+        (struct launch){.socket = -1, .exit_code = -1, .n_awaited = config->n_nodes};
     if (keeper.argv && keeper.envp)
         status = keeper_start(&keeper, &ret_launch->keeper, &ret_launch->socket);
     free((void *)keeper.argv);
@@ -302,6 +303,11 @@ int launch_wait(struct launch *launch,
         if (sscanf(line, "exit %d", &launch->exit_code) == 1)
             continue;
         deadline = deadline_after_ms(timeout_ms);
+        /* All nodes' daemons run, so no hook does: now they may meet through PMIx,
+         * which on a node turns others away while a hook has the user's rights. */
+        if (strcmp(line, "up") == 0 && launch->n_awaited > 0
+            && --launch->n_awaited == 0)
+            keeper_command(launch, KEEPER_GO);
         if (strcmp(line, "ready") == 0 || strcmp(line, "joined") == 0) {
             *ret_outcome = line[0] == 'r' ? LAUNCH_READY : LAUNCH_JOINED;
             keeper_command(launch, KEEPER_RELEASE);

@@ -31,7 +31,8 @@ struct launch_config {
 struct launch {
     pid_t keeper; /* 0: none */
     int socket;
-    int exit_code; /* of the step's srun; -1: not known */
+    int exit_code;      /* of the step's srun; -1: not known */
+    uint32_t n_awaited; /* daemons that have not said that they are up */
     size_t size;
     char data[256]; /* what was read and not yet taken */
 };

@@ -308,18 +308,39 @@ static int supervisor_join(struct supervisor *supervisor, struct benchfs_error *
     return SUPERVISOR_JOINED;
 }
 
+/* The end of stdin will do as well as a word. */
+static int go_wait(struct supervisor *supervisor, struct benchfs_error *err)
+{
+    int rc;
+
+    if (!supervisor->options->waits_for_go)
+        return 0;
+    rc = supervisor_wait(supervisor, STDIN_FILENO, supervisor->start_deadline);
+    if (rc == -ETIMEDOUT)
+        return benchfs_error_set(
+            err, ETIMEDOUT, "not all nodes of the job have started their daemons");
+    return rc ? supervisor_wait_error(supervisor, rc, err) : 0;
+}
+
 int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
 {
     uint64_t capacity_bytes = 0;
-    int rc = bootstrap_create(supervisor_wait,
-                              supervisor,
-                              supervisor->start_deadline,
-                              &supervisor->bootstrap,
-                              err);
+    int rc;
 
+    if (supervisor->options->waits_for_go)
+        words_up();
+    rc = bootstrap_create(supervisor_wait,
+                          supervisor,
+                          supervisor->start_deadline,
+                          &supervisor->bootstrap,
+                          err);
     if (rc)
         return rc;
     supervisor_phase_end(supervisor, "bootstrap");
+    rc = go_wait(supervisor, err);
+    supervisor_phase_end(supervisor, "go");
+    if (rc)
+        return rc;
     rc = place_claim(supervisor, err);
     supervisor_phase_end(supervisor, "claim");
     if (rc == SUPERVISOR_JOINED)

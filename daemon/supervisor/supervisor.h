@@ -18,6 +18,10 @@ struct supervisor_options {
     bool has_mount;        /* false: no agent here */
     bool has_host;         /* host is set: daemons with the same one share a machine */
     uint64_t host;
+    /* Says "up" on stdout, and waits for a line on stdin before it meets the others:
+     * whoever launches them knows then that all nodes are past the hooks of the launch,
+     * during which PMIx may turn other nodes away. */
+    bool waits_for_go;
     const char *progress;       /* of stage-in: "bar", "lines", "none"; NULL: auto */
     const char *server_program; /* NULL: beside this program, as all of these */
     const char *agent_program;
@@ -26,7 +30,7 @@ struct supervisor_options {
 
 /* The process's whole life. Returns its exit status: 0 after an ordered end or when a
  * running service was joined, 1 after one line on stderr. Writes to stdout, in rank 0
- * only: "stage-in" lines, then "ready" or "joined". */
+ * only: "stage-in" lines, then "ready" or "joined"; "up" in every rank. */
 int supervisor_run(const struct supervisor_options *options);
 
 #endif

@@ -6,6 +6,12 @@
 
 #include <unistd.h>
 
+/* Every rank's first word, when it is to wait for the launcher's "go". */
+static inline void words_up(void)
+{
+    (void)!write(STDOUT_FILENO, "up\n", 3);
+}
+
 /* Staging goes on: whoever waits for "ready" may wait longer. */
 static inline void words_stage_in(void)
 {

@@ -42,7 +42,8 @@ static void test_argv(void **state)
     assert_true(has(argv, "--overlap"));
     while (argv[count])
         count++;
-    assert_string_equal(argv[count - 3], "/opt/bin/benchfsd");
+    assert_string_equal(argv[count - 4], "/opt/bin/benchfsd");
+    assert_string_equal(argv[count - 3], "--wait-go");
     assert_string_equal(argv[count - 2], "--config-json");
     assert_string_equal(argv[count - 1], "{\"a\": 1}");
     free(argv);
@@ -129,7 +130,7 @@ static void start(struct fixture *fixture, const char *body)
 {
     struct launch_config config = {.srun = fixture->script,
                                    .benchfsd = "benchfsd",
-                                   .n_nodes = 1,
+                                   .n_nodes = 2,
                                    .config_json = "{}",
                                    .envp = STRINGS("PATH=/usr/bin:/bin")};
     char text[512];
@@ -175,6 +176,22 @@ static void test_joined(void **state)
     start(&fixture, "echo joined");
     assert_int_equal(wait_ready(&fixture, 5000), 0);
     assert_int_equal(fixture.outcome, LAUNCH_JOINED);
+    assert_reaped(&fixture);
+}
+
+/* The first "up" alone gets no answer. */
+static void test_all_are_up_before_they_go(void **state)
+{
+    struct fixture fixture;
+
+    (void)state;
+    start(&fixture,
+          "echo up\n"
+          "timeout 0.2 head -n 1 >/dev/null && { echo joined; exit 1; }\n"
+          "echo up; read word; [ \"$word\" = go ] && echo ready");
+    assert_int_equal(wait_ready(&fixture, 5000), 0);
+    assert_int_equal(fixture.outcome, LAUNCH_READY);
+    assert_int_equal(launch_finish(&fixture.launch, 5000), 0);
     assert_reaped(&fixture);
 }
 
@@ -253,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_tool_argv),
         cmocka_unit_test(test_ready_then_end),
         cmocka_unit_test(test_joined),
+        cmocka_unit_test(test_all_are_up_before_they_go),
         cmocka_unit_test(test_end_before_ready),
         cmocka_unit_test(test_not_ready_in_time),
         cmocka_unit_test(test_staging_moves_the_deadline),
