@@ -123,7 +123,9 @@ static void hook_read(struct keeper *keeper)
         return;
     }
     for (ssize_t i = 0; i < size; i++) {
-        if (commands[i] == KEEPER_ABORT) {
+        if (commands[i] == KEEPER_ABORT || commands[i] == KEEPER_RETRY) {
+            if (commands[i] == KEEPER_RETRY)
+                relay_silence(&keeper->relay);
             child_abort(keeper);
         } else if (commands[i] == KEEPER_GO) {
             (void)!write(FD_IN, "go\n", 3);

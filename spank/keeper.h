@@ -26,6 +26,7 @@ enum keeper_command {
     KEEPER_GO = 'g',      /* send the program's tasks a line */
     KEEPER_RELEASE = 'r', /* the start is over: Ctrl-C is no longer for us */
     KEEPER_ABORT = 'a',   /* end the program; exits then */
+    KEEPER_RETRY = 'q', /* the same, and tell the user nothing: there is another try */
 };
 
 /* Forks the keeper and the program. 0 or -errno; the socket is close-on-exec. When it

@@ -21,6 +21,8 @@
 #include "spank/job.h"
 #include "spank/keeper.h"
 
+#define MEET_TIMEOUT_MS  2000 /* it takes some milliseconds, or does not happen */
+#define LAUNCH_TRIES     3
 #define ABORT_TIMEOUT_MS 6000
 #define ARGS_MAX         24
 
@@ -281,13 +283,41 @@ int launch_finish(struct launch *launch, unsigned timeout_ms)
     return launch->exit_code;
 }
 
-static void launch_abort(struct launch *launch)
+static void launch_abort(struct launch *launch, enum keeper_command how)
 {
-    keeper_command(launch, KEEPER_ABORT);
+    keeper_command(launch, (char)how);
     if (launch_finish(launch, ABORT_TIMEOUT_MS) == -ETIMEDOUT) {
         kill(launch->keeper, SIGKILL);
         keeper_reap(launch);
     }
+}
+
+/* What the daemons say of their start, until they are ready. 1: they are; 0: the end;
+ * -ETIMEDOUT; -EAGAIN: they don't meet. */
+static int
+ready_read(struct launch *launch, unsigned timeout_ms, char *line, size_t size)
+{
+    struct deadline deadline = deadline_after_ms(timeout_ms);
+    bool are_meeting = false;
+    int status;
+
+    while ((status = line_read(launch, deadline, line, size)) > 0) {
+        if (sscanf(line, "exit %d", &launch->exit_code) == 1)
+            continue;
+        if (strcmp(line, "ready") == 0 || strcmp(line, "joined") == 0)
+            return 1;
+        are_meeting = false;
+        deadline = deadline_after_ms(timeout_ms);
+        /* All nodes' daemons run, so no hook does: now they may meet through PMIx,
+         * which on a node turns others away while a hook has the user's rights. */
+        if (strcmp(line, "up") == 0 && launch->n_awaited > 0
+            && --launch->n_awaited == 0) {
+            keeper_command(launch, KEEPER_GO);
+            deadline = deadline_earlier(deadline, deadline_after_ms(MEET_TIMEOUT_MS));
+            are_meeting = true;
+        }
+    }
+    return status == -ETIMEDOUT && are_meeting ? -EAGAIN : status;
 }
 
 int launch_wait(struct launch *launch,
@@ -295,32 +325,40 @@ int launch_wait(struct launch *launch,
                 enum launch_outcome *ret_outcome,
                 struct benchfs_error *err)
 {
-    struct deadline deadline = deadline_after_ms(timeout_ms);
     char line[256] = "";
-    int status;
+    int status = ready_read(launch, timeout_ms, line, sizeof(line));
 
-    while ((status = line_read(launch, deadline, line, sizeof(line))) > 0) {
-        if (sscanf(line, "exit %d", &launch->exit_code) == 1)
-            continue;
-        deadline = deadline_after_ms(timeout_ms);
-        /* All nodes' daemons run, so no hook does: now they may meet through PMIx,
-         * which on a node turns others away while a hook has the user's rights. */
-        if (strcmp(line, "up") == 0 && launch->n_awaited > 0
-            && --launch->n_awaited == 0)
-            keeper_command(launch, KEEPER_GO);
-        if (strcmp(line, "ready") == 0 || strcmp(line, "joined") == 0) {
-            *ret_outcome = line[0] == 'r' ? LAUNCH_READY : LAUNCH_JOINED;
-            keeper_command(launch, KEEPER_RELEASE);
-            if (line[0] == 'j')
-                launch_finish(launch, timeout_ms);
-            return 0;
-        }
+    if (status > 0) {
+        *ret_outcome = line[0] == 'r' ? LAUNCH_READY : LAUNCH_JOINED;
+        keeper_command(launch, KEEPER_RELEASE);
+        if (*ret_outcome == LAUNCH_JOINED)
+            launch_finish(launch, timeout_ms);
+        return 0;
     }
-    launch_abort(launch);
+    launch_abort(launch, status == -EAGAIN ? KEEPER_RETRY : KEEPER_ABORT);
+    if (status == -EAGAIN)
+        return benchfs_error_set(
+            err, EAGAIN, "the daemons of the job's nodes do not meet through PMIx");
     if (status == -ETIMEDOUT)
         return benchfs_error_set(
             err, ETIMEDOUT, "the daemons are not ready after %u ms", timeout_ms);
     return benchfs_error_set(err, EIO, "the daemons did not start (see above)");
+}
+
+int launch_service(const struct launch_config *config,
+                   unsigned timeout_ms,
+                   struct launch *ret_launch,
+                   enum launch_outcome *ret_outcome,
+                   struct benchfs_error *err)
+{
+    int status = -EAGAIN;
+
+    for (int i = 0; status == -EAGAIN && i < LAUNCH_TRIES; i++) {
+        status = launch_start(config, ret_launch, err);
+        if (status == 0)
+            status = launch_wait(ret_launch, timeout_ms, ret_outcome, err);
+    }
+    return status;
 }
 
 void launch_release(struct launch *launch)

@@ -63,8 +63,18 @@ int launch_start(const struct launch_config *config,
                  struct launch *ret_launch,
                  struct benchfs_error *err);
 
+/* launch_start() and launch_wait(), more than once if the daemons don't find each
+ * other: Slurm's PMIx loses a connection now and then that comes in the middle of a
+ * launch, and does not try again. */
+int launch_service(const struct launch_config *config,
+                   unsigned timeout_ms,
+                   struct launch *ret_launch,
+                   enum launch_outcome *ret_outcome,
+                   struct benchfs_error *err);
+
 /* Waits for the daemons. The deadline starts anew with each line that tells of progress
- * (stage-in). On failure everything started is ended and reaped. */
+ * (stage-in). On failure everything started is ended and reaped. -EAGAIN: they all
+ * started, but did not meet; another try may do better. */
 int launch_wait(struct launch *launch,
                 unsigned timeout_ms,
                 enum launch_outcome *ret_outcome,

@@ -212,12 +212,13 @@ static int service_launch(struct plugin *plugin,
     config.config_json = json;
     setenv(JOB_ENV_CONFIG, json, 1);
     config.envp = environ; /* setenv may have moved it */
-    status = launch_start(&config, &plugin->launch, err);
+    status = launch_service(&config,
+                            (unsigned)plugin->config->start_timeout_ms,
+                            &plugin->launch,
+                            ret_outcome,
+                            err);
     free(json);
-    if (status < 0)
-        return status;
-    return launch_wait(
-        &plugin->launch, (unsigned)plugin->config->start_timeout_ms, ret_outcome, err);
+    return status;
 }
 
 /* Whether this srun runs in an environment that a daemon of this job has made. */

@@ -136,6 +136,11 @@ void relay_release(struct relay *relay)
     relay->held_size = 0;
 }
 
+void relay_silence(struct relay *relay)
+{
+    relay->fd = -1;
+}
+
 void relay_finish(struct relay *relay)
 {
     if (relay->line_size > 0)

@@ -27,6 +27,8 @@ void relay_init(struct relay *relay, int fd);
 void relay_feed(struct relay *relay, const char *data, size_t size);
 /* The start is over: passes everything on from now on, and drops what was held. */
 void relay_release(struct relay *relay);
+/* Passes nothing on any more. */
+void relay_silence(struct relay *relay);
 /* The end: held lines come out if nobody else has given a reason. */
 void relay_finish(struct relay *relay);
 

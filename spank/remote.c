@@ -217,11 +217,12 @@ static int batch_start(struct plugin *plugin, spank_t spank, struct benchfs_erro
     if (status < 0)
         return benchfs_error_set(err, status, "%s", strerror(-status));
     config.config_json = json;
-    status = launch_start(&config, &plugin->launch, err);
+    status = launch_service(&config,
+                            (unsigned)plugin->config->start_timeout_ms,
+                            &plugin->launch,
+                            &outcome,
+                            err);
     free(json);
-    if (status == 0)
-        status = launch_wait(
-            &plugin->launch, (unsigned)plugin->config->start_timeout_ms, &outcome, err);
     return status == 0 ? join(plugin, spank, err) : status;
 }
 

@@ -343,6 +343,9 @@ int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
         return rc;
     rc = place_claim(supervisor, err);
     supervisor_phase_end(supervisor, "claim");
+    if ((rc == 0 || rc == SUPERVISOR_JOINED) && is_first(supervisor)
+        && supervisor->options->waits_for_go)
+        words_met();
     if (rc == SUPERVISOR_JOINED)
         return supervisor_join(supervisor, err);
     if (rc == 0)

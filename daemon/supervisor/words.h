@@ -12,6 +12,12 @@ static inline void words_up(void)
     (void)!write(STDOUT_FILENO, "up\n", 3);
 }
 
+/* All daemons have met for the first time. */
+static inline void words_met(void)
+{
+    (void)!write(STDOUT_FILENO, "met\n", 4);
+}
+
 /* Staging goes on: whoever waits for "ready" may wait longer. */
 static inline void words_stage_in(void)
 {
