@@ -111,8 +111,7 @@ out:
     return rc;
 }
 
-/* ---- forwarding
- * ----------------------------------------------------------------------- */
+/* ---- forwarding */
 
 static void forward_pulled(void *arg, int status)
 {

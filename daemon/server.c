@@ -20,8 +20,7 @@
 #define PATH_SIZE       256
 #define SHARD_SPIN_US   20 /* a busy shard gets its next request without a wake-up */
 
-/* ---- to the supervisor
- * --------------------------------------------------------------------- */
+/* ---- to the supervisor */
 
 static int
 tell(const struct server *server, uint32_t type, const void *data, size_t len)
@@ -38,8 +37,7 @@ void server_shutdown_request(struct server *server, bool has_lost)
         log_error("can't ask the supervisor for the end: %s", strerror(-rc));
 }
 
-/* ---- shards
- * -------------------------------------------------------------------------------- */
+/* ---- shards */
 
 static int shard_open(struct server *server, uint32_t index, struct benchfs_error *err)
 {
@@ -111,8 +109,7 @@ static void shards_close(struct server *server)
     server->shards = NULL;
 }
 
-/* ---- start
- * --------------------------------------------------------------------------------- */
+/* ---- start */
 
 static void endpoint_fill(const struct server *server,
                           uint32_t index,
@@ -229,8 +226,7 @@ static int server_start(struct server *server, struct benchfs_error *err)
     return rc;
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------- */
+/* ---- life */
 
 /* Returns when the supervisor says stop, or is gone. */
 static void server_wait(const struct server *server)

@@ -61,8 +61,7 @@ static uint64_t after_ms(uint64_t ms)
     return deadline_after_ms(ms).at_ns;
 }
 
-/* ---- parked requests ---------------------------------------------------------------
- */
+/* ---- parked requests */
 
 static int park(struct stage_host *host,
                 struct op *op,
@@ -109,8 +108,7 @@ static int payload_set(struct op *op, const void *data, size_t len)
     return 0;
 }
 
-/* ---- pulls -------------------------------------------------------------------------
- */
+/* ---- pulls */
 
 static int pull_reply(struct op *op, const struct stage_grant *grant)
 {
@@ -143,6 +141,7 @@ static void pull_timeout(struct shard_timer *timer)
 /* Gives workers that wait what there is now. */
 static void pulls_serve(struct stage_host *host)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): see list_front() */
     list_for_each(node, &host->pulls)
     {
         struct parked *parked = list_entry(node, struct parked, link);
@@ -195,8 +194,7 @@ int stage_host_pull(struct stage_host *host,
     return rc;
 }
 
-/* ---- the end of a stage
- * -------------------------------------------------------------- */
+/* ---- the end of a stage */
 
 static struct run *run_find(struct stage_host *host, uint64_t stage)
 {
@@ -384,8 +382,7 @@ static void tick(struct shard_timer *timer)
     runs_check(list_entry(timer, struct stage_host, tick));
 }
 
-/* ---- changes ------------------------------------------------------------------------
- */
+/* ---- changes */
 
 static void changed(struct stage_host *host)
 {
@@ -499,8 +496,7 @@ void stage_host_client_gone(struct stage_host *host, uint64_t client)
     changed(host);
 }
 
-/* ---- life
- * ----------------------------------------------------------------------------- */
+/* ---- life */
 
 int stage_host_create(struct shard *shard,
                       struct stage_host **ret,

@@ -186,12 +186,12 @@ static void fence_done(pmix_status_t status, void *arg)
 /* No PMIX_TIMEOUT here: it is the server that would time out, and with 4.2.2 it then
  * still gets, and uses, the answer of Slurm's plugin. The deadline is ours alone. */
 static int fence_run(struct pmix_service *service,
-                     bool collect,
                      struct deadline deadline,
                      struct benchfs_error *err)
 {
     struct fence *fence = calloc(1, sizeof(*fence));
     struct pmix_op *op = fence ? pmix_op_create() : NULL;
+    bool collect = true;
     int rc, status;
 
     if (!op) {
@@ -201,6 +201,8 @@ static int fence_run(struct pmix_service *service,
     fence->op = op;
     fence->all = service->self;
     fence->all.rank = PMIX_RANK_WILDCARD;
+    /* Also for a mere barrier: without it, Slurm's PMIx waits for the ranks of this
+     * node only (seen with Slurm 22.05.8 and PMIx 4.2.2). */
     PMIX_INFO_LOAD(&fence->info, PMIX_COLLECT_DATA, &collect, PMIX_BOOL);
     status = PMIx_Fence_nb(&fence->all, 1, &fence->info, 1, fence_done, fence);
     if (status != PMIX_SUCCESS) {
@@ -222,7 +224,7 @@ int pmix_service_barrier(struct pmix_service *service,
                          struct deadline deadline,
                          struct benchfs_error *err)
 {
-    return fence_run(service, false, deadline, err);
+    return fence_run(service, deadline, err);
 }
 
 /* ---- exchange --------------------------------------------------------------- */
@@ -279,7 +281,7 @@ int pmix_service_exchange(struct pmix_service *service,
     snprintf(key, sizeof(key), "benchfs.round.%u", service->round++);
     rc = put(key, mine, len, err);
     if (rc == 0)
-        rc = fence_run(service, true, deadline, err);
+        rc = fence_run(service, deadline, err);
     for (uint32_t rank = 0; rc == 0 && rank < service->size; rank++)
         rc = rank_get(service, rank, key, &ret[rank], err);
     return rc;

@@ -17,7 +17,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
     (void)fi;
     if (rc < 0) {
-        reply_status(req, rc);
+        reply_inode_status(req, ino, rc);
         return;
     }
     dir_attrs_note(dir_attrs, &attr, begin);
@@ -42,7 +42,7 @@ void op_setattr(fuse_req_t req,
         rc = client_setattr(client_of(req), &change, &attr);
     dir_attrs_forget(mount_of(req)->dir_attrs, ino);
     if (rc < 0)
-        reply_status(req, rc);
+        reply_inode_status(req, ino, rc);
     else
         reply_attr(req, &attr);
 }

@@ -61,7 +61,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (rc == 0)
         rc = handle_open(&mount_of(req)->handles, file, NULL, &handle);
     if (rc != 0)
-        reply_status(req, rc);
+        reply_inode_status(req, ino, rc);
     else
         reply_open(req, handle);
 }

@@ -24,6 +24,15 @@ void reply_status(fuse_req_t req, int status)
     fuse_reply_err(req, status < 0 ? convert_status_to_errno(status) : 0);
 }
 
+void reply_inode_status(fuse_req_t req, uint64_t ino, int status)
+{
+    struct dir_fact fact;
+
+    if (status == -ENOENT && !dir_facts_find(mount_of(req)->dir_facts, ino, &fact))
+        status = -ESTALE;
+    reply_status(req, status);
+}
+
 void reply_count(fuse_req_t req, int64_t count)
 {
     if (count < 0)

@@ -12,6 +12,11 @@
 
 /* 0 or -errno */
 void reply_status(fuse_req_t req, int status);
+/* The same, of a request for an inode. One that is gone was, a moment ago, what a name
+ * led to; another file may have that name by now (a rename over it), and ESTALE makes
+ * the kernel look again. Where nothing can be looked up, as for the current directory,
+ * it stays ENOENT. */
+void reply_inode_status(fuse_req_t req, uint64_t ino, int status);
 /* A count or -errno: of WRITE and COPY_FILE_RANGE. */
 void reply_count(fuse_req_t req, int64_t count);
 void reply_attr(fuse_req_t req, const struct wire_attr *attr);

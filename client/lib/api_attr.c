@@ -113,7 +113,7 @@ int benchfs_statvfs(struct benchfs *fs, const char *path, struct statvfs *ret)
         status = api_walk_existing(fs, path, API_FOLLOW, &attr);
     if (status == 0)
         status = client_statfs(fs->client, &reply);
-    if (status < 0)
+    if (status)
         return status;
     free_bytes = reply.capacity_bytes > reply.used_bytes
                      ? reply.capacity_bytes - reply.used_bytes
@@ -143,7 +143,7 @@ static int change_path(struct benchfs *fs,
 
     if (status == 0)
         status = api_walk_existing(fs, path, follow, &attr);
-    if (status < 0)
+    if (status)
         return status;
     if (change->mask & SETATTR_SIZE) {
         status = S_ISDIR(attr.mode) ? -EISDIR : api_permission_check(fs, &attr, W_OK);

@@ -29,7 +29,7 @@ int benchfs_opendir(struct benchfs *fs, const char *path, struct benchfs_dir **r
         status = -ENOTDIR;
     if (status == 0)
         status = api_permission_check(fs, &attr, R_OK);
-    if (status < 0)
+    if (status)
         return status;
     dir = calloc(1, sizeof(*dir));
     if (!dir)
@@ -69,8 +69,9 @@ int benchfs_readdir(struct benchfs_dir *dir, struct dirent *ret)
     struct client_dirent entry;
     int status = dir_enter(dir);
 
-    if (status == 0)
-        status = client_dir_read(dir->dir, &entry);
+    if (status < 0)
+        return status;
+    status = client_dir_read(dir->dir, &entry);
     if (status <= 0)
         return status;
     dir->position = entry.next;

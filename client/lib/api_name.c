@@ -38,7 +38,7 @@ int benchfs_mkdir(struct benchfs *fs, const char *path, mode_t mode)
 
     if (status == 0)
         status = api_walk_entry(fs, path, &place);
-    if (status < 0)
+    if (status)
         return status;
     if (place.is_found)
         return -EEXIST;
@@ -107,7 +107,7 @@ int benchfs_unlink(struct benchfs *fs, const char *path)
 
     if (status == 0)
         status = api_walk_entry(fs, path, &place);
-    if (status < 0)
+    if (status)
         return status;
     if (!place.is_found)
         return -ENOENT;
@@ -153,7 +153,7 @@ int benchfs_renameat2(struct benchfs *fs,
         status = api_walk_entry(fs, new_path, &to);
     if (status == 0)
         status = rename_check(&from, &to, flags);
-    if (status < 0)
+    if (status)
         return status;
     return client_rename(fs->client, from.parent, from.name, to.parent, to.name, flags);
 }
@@ -174,7 +174,7 @@ int benchfs_link(struct benchfs *fs, const char *path, const char *new_path)
         status = api_walk_existing(fs, path, API_NOFOLLOW, &from);
     if (status == 0)
         status = api_walk_entry(fs, new_path, &place);
-    if (status < 0)
+    if (status)
         return status;
     if (place.is_found)
         return -EEXIST;

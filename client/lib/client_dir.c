@@ -67,7 +67,7 @@ static int dir_fill(struct client_dir *dir)
     status = client_call_run(dir->client, &call);
     if (status == 0)
         status = client_reply_decode(&call, readdir_reply, &reply);
-    if (status < 0)
+    if (status)
         return status;
     /* No entry and yet not at the end would be asked for ever. */
     if (reply.n_entries == 0 && !reply.at_end)

@@ -54,6 +54,7 @@ static int close_call(struct client_inode *inode, enum client_open_kind kind)
         .ino = inode->ino,
         .flags = flags[kind],
         .end = report.end,
+        .end_ns = report.end_ns,
         .mtime_ns = report.mtime_ns,
     };
     struct client_call call;
@@ -101,7 +102,7 @@ static int inode_open(struct client_inode *inode, uint32_t flags)
     if (flags & OPEN_TRUNCATE)
         report = client_inode_report_take(inode);
     status = open_call(inode, flags, &attr);
-    if (status < 0) {
+    if (status) {
         client_inode_report_add(inode, report);
         return status;
     }
@@ -332,7 +333,7 @@ ssize_t client_file_append(struct client_file *file,
     status = append_reserve(file->inode, length, &offset);
     if (status == 0)
         status = client_io_start(file, true, true, iov, n_iov, offset, &io);
-    if (status < 0)
+    if (status)
         return status;
     if (ret_offset)
         *ret_offset = offset;
@@ -347,6 +348,7 @@ int client_file_sync(struct client_file *file, bool durable)
         .ino = inode->ino,
         .flags = SYNC_END | (durable ? SYNC_DURABLE : 0),
         .end = report.end,
+        .end_ns = report.end_ns,
         .mtime_ns = report.mtime_ns,
     };
     struct client_call call;
@@ -436,7 +438,7 @@ static int seek_batch_result(const struct seek_batch *batch, uint64_t *ret_offse
 
         if (status == 0)
             status = client_reply_decode(call, seek_reply, &reply);
-        if (status < 0)
+        if (status)
             return status;
         if (reply.found) {
             *ret_offset = (batch->first + i) * batch->inode->chunk_size + reply.offset;

@@ -77,8 +77,12 @@ void client_inode_report_add(struct client_inode *inode, struct client_report re
     if (report.end == 0 && report.mtime_ns == 0)
         return;
     pthread_mutex_lock(&inode->report_lock);
-    if (report.end > inode->report.end)
+    /* the end and its time stay together: the home tells by the time whether the file
+     * was cut since, and a later write elsewhere says nothing about that */
+    if (report.end > inode->report.end) {
         inode->report.end = report.end;
+        inode->report.end_ns = report.end_ns;
+    }
     if (report.mtime_ns > inode->report.mtime_ns)
         inode->report.mtime_ns = report.mtime_ns;
     pthread_mutex_unlock(&inode->report_lock);

@@ -103,6 +103,7 @@ enum client_open_kind {
 /* What writes did that the home may not know of. */
 struct client_report {
     uint64_t end;     /* largest end, 0: none */
+    int64_t end_ns;   /* when that write was made */
     int64_t mtime_ns; /* of the last write, 0: none */
 };
 

@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/iovec.h"
 #include "client/client_internal.h"
@@ -60,14 +59,6 @@ static int read_ended(struct client_io *io, const struct slot *slot)
     return 0;
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static int write_ended(struct client_io *io, const struct slot *slot)
 {
     const struct rpc_call *rpc = &slot->call.rpc;
@@ -80,9 +71,12 @@ static int write_ended(struct client_io *io, const struct slot *slot)
         return status;
     if (reply.size_noted)
         return 0;
-    io->report.mtime_ns = now_ns();
-    if (!io->is_reserved && end > io->report.end)
+    if (reply.mtime_ns > io->report.mtime_ns)
+        io->report.mtime_ns = reply.mtime_ns;
+    if (!io->is_reserved && end > io->report.end) {
         io->report.end = end;
+        io->report.end_ns = reply.mtime_ns;
+    }
     return 0;
 }
 

@@ -66,7 +66,7 @@ static int lookup_once(struct client *client,
     status = client_call_run(client, &call);
     if (status == 0)
         status = client_reply_decode(&call, lookup_reply, &reply);
-    if (status < 0)
+    if (status)
         return status;
     ret->ino = reply.ino;
     ret->type = reply.type;
@@ -102,7 +102,7 @@ int client_lookup(struct client *client,
     struct client_entry entry;
     int status = client_lookup_entry(client, parent, name, &entry);
 
-    if (status < 0)
+    if (status)
         return status;
     if (S_ISDIR(entry.type))
         return client_getattr(client, entry.ino, ret);
@@ -297,7 +297,7 @@ int client_readlink(struct client *client, uint64_t ino, char *buf, size_t size)
     status = client_call_run(client, &call);
     if (status == 0)
         status = client_reply_decode(&call, text_reply, &reply);
-    if (status < 0)
+    if (status)
         return status;
     if (reply.text.len >= size)
         return -ENAMETOOLONG;
@@ -323,7 +323,7 @@ static void statfs_add(struct statfs_sum *sum, const struct rpc_call *rpc)
 
     if (status == 0)
         status = msg_statfs_reply_decode(&reply, rpc->reply, rpc->reply_len);
-    if (status < 0) {
+    if (status) {
         sum->status = status;
         return;
     }

@@ -39,7 +39,7 @@ sized_call_run(struct client *client, struct client_call *call, void *buf, size_
     status = client_call_run(client, call);
     if (status == 0)
         status = client_reply_decode(call, xattr_reply, &reply);
-    if (status < 0)
+    if (status)
         return status;
     if (size == 0)
         return reply.size;

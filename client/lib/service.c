@@ -228,7 +228,7 @@ node_ask(struct client *client, uint32_t *ret_node, struct benchfs_error *err)
     free(call);
     if (status == 0)
         status = engine_peer_info(client->engine, 0, &info);
-    if (status < 0)
+    if (status)
         return benchfs_error_set(err,
                                  status,
                                  "%s: no answer from the BenchFS daemon: %s",

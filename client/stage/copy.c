@@ -14,8 +14,7 @@
 #define ZERO_BLOCK       (64u << 10)
 #define XATTR_PREFIX     "user."
 
-/* ---- data
- * ----------------------------------------------------------------------------- */
+/* ---- data */
 
 static ssize_t end_read(const struct copy_end *end, void *data, size_t len, uint64_t at)
 {
@@ -138,8 +137,7 @@ int copy_range(struct work *work,
     return 0;
 }
 
-/* ---- extended attributes
- * ---------------------------------------------------------------- */
+/* ---- extended attributes */
 
 static bool is_without_xattrs(ssize_t rc)
 {
@@ -216,8 +214,7 @@ int copy_xattrs_out(struct client *client, uint64_t ino, int fd)
     return xattrs_copy(&(struct xattr_copy){client, fd, ino, false});
 }
 
-/* ---- items
- * -------------------------------------------------------------------------------- */
+/* ---- items */
 
 void copy_batch_init(struct copy_batch *batch,
                      struct item *item,

@@ -67,8 +67,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
            && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* ---- regular files
- * ------------------------------------------------------------------- */
+/* ---- regular files */
 
 /* Makes the file, or empties the one that is there; something else gives way to it. */
 static int file_make(struct work *work,
@@ -246,8 +245,7 @@ static void regular_copy(struct work *work, const struct source *source, bool is
         work_error(work, source->path, where, rc);
 }
 
-/* ---- other files
- * ------------------------------------------------------------------------ */
+/* ---- other files */
 
 /* A symbolic link or a FIFO, in place of what is there. */
 static void special_make(struct work *work,
@@ -384,8 +382,7 @@ static void file_run(struct work *work, const struct item *item)
     source_copy(work, &source, true);
 }
 
-/* ---- parts of large files
- * ------------------------------------------------------------------ */
+/* ---- parts of large files */
 
 static void range_run(struct work *work, const struct item *item)
 {
@@ -468,8 +465,7 @@ static void file_end_run(struct work *work, const struct item *item)
     client_unlink(work->client, item->parent, item->name);
 }
 
-/* ---- directories
- * ---------------------------------------------------------------------------- */
+/* ---- directories */
 
 /* Makes the directory, or takes the one that is there. */
 static int dir_make(struct work *work,

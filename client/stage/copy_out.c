@@ -53,8 +53,7 @@ static int parent_open(const char *path, const char **ret_name)
     return fd < 0 ? -errno : fd;
 }
 
-/* ---- regular files
- * -------------------------------------------------------------------- */
+/* ---- regular files */
 
 static int temporary_open(struct work *work, struct target *target)
 {
@@ -189,8 +188,7 @@ static void regular_copy(struct work *work, struct target *target, bool is_alone
         work_error(work, target->path, where, rc);
 }
 
-/* ---- other files
- * ------------------------------------------------------------------------ */
+/* ---- other files */
 
 static int symlink_make(struct work *work, const struct target *target)
 {
@@ -312,8 +310,7 @@ static void file_run(struct work *work, const struct item *item)
     close(target.dirfd);
 }
 
-/* ---- parts of large files
- * ------------------------------------------------------------------ */
+/* ---- parts of large files */
 
 static int
 range_copy(struct work *work, const struct item *item, int fd, const char **ret_where)
@@ -413,8 +410,7 @@ static void file_end_run(struct work *work, const struct item *item)
         close(dirfd);
 }
 
-/* ---- directories
- * ---------------------------------------------------------------------------- */
+/* ---- directories */
 
 /* Makes the directory, or takes the one that is there. */
 static int dir_make(const struct item *item, bool *ret_is_new)

@@ -33,8 +33,7 @@ struct directives {
     uint32_t n;
 };
 
-/* ---- texts
- * ------------------------------------------------------------------------------ */
+/* ---- texts */
 
 bool resolve_is_pattern(const char *path)
 {
@@ -140,8 +139,7 @@ static void pattern_is_empty(struct work *work, const struct directive *d)
     work_error_text(work, text);
 }
 
-/* ---- in
- * ------------------------------------------------------------------------------- */
+/* ---- in */
 
 static void in_glob(struct work *work, struct directive *d)
 {
@@ -263,8 +261,7 @@ static int in_directive_add(struct work *work, struct directive *d)
     return 0;
 }
 
-/* ---- out
- * ------------------------------------------------------------------------------ */
+/* ---- out */
 
 static int out_source_find(struct work *work, struct directive *d)
 {
@@ -343,8 +340,7 @@ static int out_directive_add(struct work *work, struct directive *d)
     return rc;
 }
 
-/* ---- all
- * -------------------------------------------------------------------------------- */
+/* ---- all */
 
 static void in_run(struct work *work, struct directives *directives)
 {

@@ -123,8 +123,7 @@ int scratch_mkdir_p(struct client *client, const char *path, uint64_t *ret_ino)
     return rc;
 }
 
-/* ---- patterns
- * ------------------------------------------------------------------------ */
+/* ---- patterns */
 
 struct matches {
     struct scratch_match *all;

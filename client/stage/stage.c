@@ -57,7 +57,7 @@ void stage_result_fini(struct stage_result *result)
 {
     for (unsigned i = 0; i < result->n_texts; i++)
         free(result->texts[i]);
-    *result = (struct stage_result){.n_texts = 0};
+    memset(result, 0, sizeof(*result));
 }
 
 static int result_fill(const struct msg_stage_wait_reply *reply,

@@ -52,8 +52,7 @@ void work_begin(struct work *work, const struct msg_stage_pull_reply *grant)
     done_clear(work);
 }
 
-/* ---- what came of it ----------------------------------------------------------------
- */
+/* ---- what came of it */
 
 static void text_add(struct work *work, const char *text)
 {
@@ -146,8 +145,7 @@ void work_items_drop(struct work *work)
     work->done.n_items = 0;
 }
 
-/* ---- to the queue
- * --------------------------------------------------------------------- */
+/* ---- to the queue */
 
 static int done_send(struct work *work)
 {

@@ -116,7 +116,8 @@ enum service_state {
 #define MSG_SIZE_BYTES (2 + WIRE_TEXT_MAX)
 #define MSG_SIZE_ATTR  97
 
-#define MSG_BEGIN(name)        enum { MSG_##name##_MAX = 0
+#define MSG_BEGIN(name) enum { MSG_##name##_MAX = 0
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): it goes on with the sum */
 #define MSG_FIELD(type, field) +MSG_SIZE_##type
 #define MSG_END(name)                                                                  \
     }                                                                                  \

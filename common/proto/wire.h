@@ -72,8 +72,7 @@ int wire_reader_finish(const struct wire_reader *r);
 /* Whether these bytes may be a dentry's name. */
 bool wire_name_is_valid(const char *name, size_t len);
 
-/* ---- header -------------------------------------------------------------------------
- */
+/* ---- header */
 
 struct wire_header {
     uint16_t opcode;
@@ -95,8 +94,7 @@ void wire_header_encode(const struct wire_header *header, uint8_t *buf);
  */
 int wire_header_decode(struct wire_header *header, const uint8_t *buf, size_t len);
 
-/* ---- attributes ---------------------------------------------------------------------
- */
+/* ---- attributes */
 
 enum layout {
     LAYOUT_STRIPED = 0, /* chunk i on (base + i) % targets */

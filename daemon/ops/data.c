@@ -27,8 +27,7 @@ static int share_key(struct op *op, uint64_t key)
     return rc == -EBUSY ? op_wait_key(op, key) : rc;
 }
 
-/* ---- read
- * --------------------------------------------------------------------------------- */
+/* ---- read */
 
 /* The file's size, when this is its home and nobody else knows better. */
 static void read_size_note(struct op *op, uint64_t ino, struct msg_read_reply *reply)
@@ -79,8 +78,7 @@ int op_read(struct op *op)
     return OP_REPLY(op, read_reply, &reply);
 }
 
-/* ---- write
- * -------------------------------------------------------------------------------- */
+/* ---- write */
 
 struct write_transfer {
     struct store_write write;
@@ -118,8 +116,8 @@ static int write_finish(struct op *op)
 {
     struct write_transfer *transfer = op->transfer;
     const struct write_transfer done = *transfer; /* the commit clears the write */
-    struct msg_write_reply reply = {.size_noted = 0};
     int64_t now = shard_now_ns();
+    struct msg_write_reply reply = {.size_noted = 0, .mtime_ns = now};
     int rc = transfer->status;
 
     if (rc)
@@ -191,8 +189,7 @@ int op_write(struct op *op)
     return OP_PENDING;
 }
 
-/* ---- the rest
- * ------------------------------------------------------------------------------- */
+/* ---- the rest */
 
 int op_seek(struct op *op)
 {

@@ -52,8 +52,7 @@ int op_lookup(struct op *op)
     return OP_REPLY(op, lookup_reply, &reply);
 }
 
-/* ---- create
- * ---------------------------------------------------------------------------- */
+/* ---- create */
 
 static bool create_is_valid(const struct shard *shard,
                             const struct msg_create_request *m)
@@ -194,8 +193,7 @@ int op_create(struct op *op)
     return OP_REPLY(op, attr_reply, &reply);
 }
 
-/* ---- remove
- * ------------------------------------------------------------------------------ */
+/* ---- remove */
 
 /* The dentry of a request, whatever it names, with its key taken when in a fiber. */
 static int unlink_dentry_get(struct op *op,
@@ -317,9 +315,7 @@ out:
     return rc;
 }
 
-/* ---- link
- * -----------------------------------------------------------------------------------
- */
+/* ---- link */
 
 static int link_add_any(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
 {
@@ -389,8 +385,7 @@ out:
     return rc;
 }
 
-/* ---- readdir
- * ---------------------------------------------------------------------------------- */
+/* ---- readdir */
 
 struct listing {
     struct wire_writer writer;

@@ -35,8 +35,7 @@ int op_getattr(struct op *op)
     return rc ? rc : reply_attr(op, &inode);
 }
 
-/* ---- setattr
- * ------------------------------------------------------------------------------ */
+/* ---- setattr */
 
 static void setattr_apply(const struct msg_setattr_request *m,
                           struct store_inode *inode)
@@ -110,8 +109,7 @@ int op_readlink(struct op *op)
     return OP_REPLY(op, text_reply, &reply);
 }
 
-/* ---- open and close
- * ----------------------------------------------------------------------- */
+/* ---- open and close */
 
 int op_open(struct op *op)
 {
@@ -155,12 +153,14 @@ int op_close(struct op *op)
 {
     struct shard *shard = op->shard;
     struct msg_close_request m;
+    struct write_report report;
     int rc, status;
 
     OP_DECODE(op, close_request, &m);
     if (!op->fiber && close_needs_fiber(shard, m.ino))
         return OP_NEEDS_FIBER;
-    rc = inode_fold_report(op, m.ino, m.end, m.mtime_ns); /* may want a fiber */
+    report = (struct write_report){m.end, m.end_ns, m.mtime_ns};
+    rc = inode_fold_report(op, m.ino, &report); /* may want a fiber */
     if (rc > 0)
         return rc;
     /* closed in any case: there is no second close */
@@ -174,13 +174,14 @@ int op_close(struct op *op)
 int op_sync(struct op *op)
 {
     struct msg_sync_request m;
+    struct write_report report;
 
     OP_DECODE(op, sync_request, &m);
-    return inode_fold_report(op, m.ino, m.end, m.mtime_ns);
+    report = (struct write_report){m.end, m.end_ns, m.mtime_ns};
+    return inode_fold_report(op, m.ino, &report);
 }
 
-/* ---- append and fallocate
- * ------------------------------------------------------------------ */
+/* ---- append and fallocate */
 
 int op_append(struct op *op)
 {
@@ -284,11 +285,8 @@ int op_fallocate(struct op *op)
     if (rc)
         return rc;
     end = m.offset + m.length;
-    if ((m.mode & FALLOC_FL_PUNCH_HOLE) && end > inode.size) {
-        if (m.offset >= inode.size)
-            return 0;
-        m.length = inode.size - m.offset;
-    }
+    if ((m.mode & FALLOC_FL_PUNCH_HOLE) && end > inode.size)
+        m.length = m.offset < inode.size ? inode.size - m.offset : 0;
     rc = fallocate_chunks(op, &inode, &m);
     if (rc == 0)
         rc = store_inode_get(shard->store, m.ino, &inode);
@@ -301,8 +299,7 @@ int op_fallocate(struct op *op)
     return store_inode_put(shard->store, &inode);
 }
 
-/* ---- for other targets
- * --------------------------------------------------------------------- */
+/* ---- for other targets */
 
 int op_inode_link(struct op *op)
 {

@@ -108,25 +108,24 @@ int inode_fold(struct op *op, struct store_inode *inode)
     return fold_chunks(op, inode);
 }
 
-int inode_fold_report(struct op *op, uint64_t ino, uint64_t end, int64_t mtime_ns)
+int inode_fold_report(struct op *op, uint64_t ino, const struct write_report *report)
 {
     struct store_inode inode;
     int rc;
 
-    if (end == 0 && mtime_ns == 0)
+    if (report->end == 0 && report->mtime_ns == 0)
         return 0;
     rc = store_inode_get(op->shard->store, ino, &inode);
     if (rc)
         return rc == -ENOENT ? -EBADF : rc;
     /* the file may have been cut since that write: its chunks know */
-    if (end > inode.size && mtime_ns <= inode.ctime_ns)
+    if (report->end > inode.size && report->end_ns <= inode.ctime_ns)
         return fold_chunks(op, &inode);
-    fold_write(&inode, end, mtime_ns);
+    fold_write(&inode, report->end, report->mtime_ns);
     return store_inode_put(op->shard->store, &inode);
 }
 
-/* ---- attributes
- * ------------------------------------------------------------------------ */
+/* ---- attributes */
 
 static void attr_from_inode(const struct store_inode *inode, struct wire_attr *ret)
 {
@@ -238,8 +237,7 @@ int inode_attr_get(struct op *op, struct store_inode *inode, struct wire_attr *r
     return rc;
 }
 
-/* ---- size
- * ------------------------------------------------------------------------------ */
+/* ---- size */
 
 int inode_chunk_targets(struct shard *shard,
                         const struct store_inode *inode,
@@ -341,8 +339,7 @@ out:
     return rc;
 }
 
-/* ---- links and the end
- * -------------------------------------------------------------------- */
+/* ---- links and the end */
 
 int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret)
 {

@@ -71,8 +71,7 @@ int op_stage_wait(struct op *op);
 int op_stage_pull(struct op *op);
 int op_stage_done(struct op *op);
 
-/* ---- shared helpers
- * ------------------------------------------------------------------ */
+/* ---- shared helpers */
 
 /* inode_state.c */
 
@@ -88,8 +87,15 @@ int directory_time_forget(struct op *op, uint64_t ino);
 void inode_attr_new(const struct store_inode *inode, struct wire_attr *ret_attr);
 /* Brings size and times in the store up to date with what the chunks say. */
 int inode_fold(struct op *op, struct store_inode *inode);
+/* What a client reports of its writes, as in CLOSE and SYNC. */
+struct write_report {
+    uint64_t end;
+    int64_t end_ns;
+    int64_t mtime_ns;
+};
+
 /* Takes over a client's report of its writes. */
-int inode_fold_report(struct op *op, uint64_t ino, uint64_t end, int64_t mtime_ns);
+int inode_fold_report(struct op *op, uint64_t ino, const struct write_report *report);
 /* Adds or drops a link of an inode homed here; at none the inode goes, with its data,
  * as soon as nobody has it open. */
 int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret);

@@ -24,8 +24,7 @@ struct rename {
     struct store_dentry from, to; /* ino 0: there is none */
 };
 
-/* ---- locks
- * ------------------------------------------------------------------------------- */
+/* ---- locks */
 
 static int
 to_call(struct op *op, struct rename *r, uint16_t opcode, struct store_dentry *ret)
@@ -156,8 +155,7 @@ static int lock_all(struct op *op, struct rename *r)
     }
 }
 
-/* ---- checks
- * ------------------------------------------------------------------------------ */
+/* ---- checks */
 
 static int parent_of(struct op *op, uint64_t dir, uint64_t *ret_parent)
 {
@@ -239,8 +237,7 @@ static int check_loops(struct op *op, const struct rename *r)
     return rc;
 }
 
-/* ---- changes
- * ----------------------------------------------------------------------------- */
+/* ---- changes */
 
 static int apply_to(struct op *op, struct rename *r, const struct store_dentry *dentry)
 {

@@ -78,8 +78,7 @@ int op_statfs(struct op *op)
     return OP_REPLY(op, statfs_reply, &reply);
 }
 
-/* ---- status
- * ------------------------------------------------------------------------------ */
+/* ---- status */
 
 struct status_sum {
     struct msg_statfs_reply total;
@@ -255,8 +254,7 @@ int op_stats(struct op *op)
     return reply_payload(op, text, strlen(text));
 }
 
-/* ---- the end
- * ------------------------------------------------------------------------------- */
+/* ---- the end */
 
 int op_task_exit(struct op *op)
 {

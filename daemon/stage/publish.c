@@ -48,8 +48,7 @@ struct stage_publisher {
     bool is_stopping;
 };
 
-/* ---- texts ------------------------------------------------------------------------
- */
+/* ---- texts */
 
 const char *stage_direction_name(enum stage_direction direction)
 {
@@ -187,8 +186,7 @@ static void progress_format(const struct shown *shown, uint64_t now, struct byte
                  is_bar ? "" : "\n");
 }
 
-/* ---- the thread -------------------------------------------------------------------
- */
+/* ---- the thread */
 
 static void shown_free(struct shown *shown)
 {
@@ -314,8 +312,7 @@ static void *publisher_main(void *arg)
     return NULL;
 }
 
-/* ---- from the shard ---------------------------------------------------------------
- */
+/* ---- from the shard */
 
 static int publisher_start(struct stage_publisher *publisher)
 {

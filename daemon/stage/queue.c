@@ -63,8 +63,7 @@ struct stage_queue {
     struct table workers; /* id -> struct stage_worker: those that hold an item */
 };
 
-/* ---- items ------------------------------------------------------------------------
- */
+/* ---- items */
 
 static void item_free(struct stage_item *item)
 {
@@ -122,8 +121,7 @@ item_add(struct stage *stage, struct stage_item *parent, struct stage_item *item
     list_push_back(&stage->items, &item->all_link);
 }
 
-/* ---- stages -----------------------------------------------------------------------
- */
+/* ---- stages */
 
 static void worker_free(struct stage_queue *queue, struct stage_worker *worker)
 {
@@ -255,8 +253,7 @@ static void item_settle(struct stage_item *item)
     }
 }
 
-/* ---- the queue --------------------------------------------------------------------
- */
+/* ---- the queue */
 
 int stage_queue_create(struct stage_queue **ret)
 {
@@ -385,8 +382,7 @@ int stage_queue_pull(struct stage_queue *queue,
     return 1;
 }
 
-/* ---- done -------------------------------------------------------------------------
- */
+/* ---- done */
 
 /* The payload of a STAGE_DONE, parsed. */
 struct done_payload {
@@ -540,8 +536,7 @@ int stage_queue_done(struct stage_queue *queue,
     return 0;
 }
 
-/* ---- ends -------------------------------------------------------------------------
- */
+/* ---- ends */
 
 /* A sync is lost with its client; everything else goes to the next one. */
 static void item_return(struct stage_item *item)

@@ -402,7 +402,7 @@ struct pull {
 static void write_pulled(void *arg, int status)
 {
     struct pull *pull = arg;
-    struct msg_write_reply answer = {.size_noted = 0};
+    struct msg_write_reply answer = {.size_noted = 0, .mtime_ns = 1};
     struct node *node = node_find(pull->target->service, pull->msg.ino);
     uint32_t end = pull->msg.offset + pull->msg.length;
 
