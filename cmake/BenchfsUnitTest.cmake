@@ -22,7 +22,14 @@ function(benchfs_unit_test component file)
     endforeach()
     target_link_libraries(${target} PRIVATE PkgConfig::CMOCKA)
     add_test(NAME unit.${component}.${file} COMMAND ${target})
+    set(environment ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+        TSAN_OPTIONS=halt_on_error=1)
+    set(timeout 60)
+    if("thread" IN_LIST BENCHFS_SANITIZE)
+        set(timeout 240)
+        # UCX patches mmap() and friends, which ThreadSanitizer has patched already.
+        list(APPEND environment UCX_MEM_EVENTS=n UCX_MEM_MMAP_HOOK_MODE=none)
+    endif()
     set_tests_properties(unit.${component}.${file} PROPERTIES
-        TIMEOUT 60 LABELS "unit;${component}"
-        ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
+        TIMEOUT ${timeout} LABELS "unit;${component}" ENVIRONMENT "${environment}")
 endfunction()

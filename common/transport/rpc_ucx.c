@@ -28,8 +28,7 @@ static int ucx_error(struct benchfs_error *err, const char *what, ucs_status_t s
         err, ucx_errno(status), "UCX: %s: %s", what, ucs_status_string(status));
 }
 
-/* ---- set-up -------------------------------------------------------------------------
- */
+/* ---- set-up */
 
 struct ucx_setting {
     const char *variable; /* what the user may have set */
@@ -268,8 +267,7 @@ fail:
     return rc;
 }
 
-/* ---- progress
- * ------------------------------------------------------------------------ */
+/* ---- progress */
 
 static unsigned requests_handle(struct ucx_state *state)
 {
@@ -397,8 +395,7 @@ static void ucx_destroy(void *arg)
     state_free(state);
 }
 
-/* ---- the rest
- * ------------------------------------------------------------------------ */
+/* ---- the rest */
 
 static int ucx_address_get(void *arg, struct rpc_address *ret)
 {

@@ -121,8 +121,7 @@ bool ucx_call_release(struct rpc_outgoing *out)
     return false;
 }
 
-/* ---- the reply
- * ------------------------------------------------------------------------ */
+/* ---- the reply */
 
 static void reply_received(struct ucx_op *op)
 {

@@ -71,8 +71,7 @@ struct ucx_state {
     struct list regions;  /* struct ucx_region */
 };
 
-/* ---- operations: anything UCX completes later ---------------------------------------
- */
+/* ---- operations: anything UCX completes later */
 
 struct ucx_op {
     struct list_node node; /* state->pending or ->done */
@@ -111,8 +110,7 @@ void ucx_op_received(void *request, ucs_status_t status, size_t length, void *ar
 /* Finishes a completed operation taken from state->done. */
 void ucx_op_finish(struct ucx_op *op);
 
-/* ---- links: the transport of a struct rpc_connection --------------------------------
- */
+/* ---- links: the transport of a struct rpc_connection */
 
 struct ucx_link {
     struct list_node node;        /* state->links */
@@ -139,7 +137,7 @@ struct ucx_connect_request {
     ucp_conn_request_h request;
 };
 
-int ucx_link_connect(void *state,
+int ucx_link_connect(void *arg,
                      struct rpc_connection *connection,
                      const struct rpc_peer_config *config);
 /* A connection of the listener; consumes the UCX request. */
@@ -155,8 +153,7 @@ void ucx_link_settle(struct ucx_link *link);
 void ucx_link_on_connect(struct ucx_state *state, const struct ucx_message *message);
 void ucx_link_on_accept(struct ucx_state *state, const struct ucx_message *message);
 
-/* ---- messages
- * -------------------------------------------------------------------------- */
+/* ---- messages */
 
 /* An active message that came in; owns its data. */
 struct ucx_message {
@@ -196,8 +193,7 @@ void ucx_message_free(struct ucx_message *message);
 /* Handles what is in the inbox. */
 unsigned ucx_message_handle_all(struct ucx_state *state);
 
-/* ---- packets: messages going out
- * --------------------------------------------------------- */
+/* ---- packets: messages going out */
 
 struct ucx_packet {
     struct ucx_op op;
@@ -230,8 +226,7 @@ struct ucx_packet *ucx_packet_build(struct ucx_link *link,
                                     int n_iov,
                                     size_t size);
 
-/* ---- calls and requests -------------------------------------------------------------
- */
+/* ---- calls and requests */
 
 /* A struct ucx_message taken apart; points into it. */
 struct ucx_parts {

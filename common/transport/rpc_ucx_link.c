@@ -69,8 +69,7 @@ static int link_ep_create(struct ucx_link *link, ucp_ep_params_t *params)
     return ucx_errno(status);
 }
 
-/* ---- handshake --------------------------------------------------------------------
- */
+/* ---- handshake */
 
 static void handshake_put(struct wire_writer *w, uint64_t client_key)
 {
@@ -130,8 +129,7 @@ static void accept_send(struct ucx_link *link)
         ucx_link_fail(link, status);
 }
 
-/* ---- client -----------------------------------------------------------------------
- */
+/* ---- client */
 
 static int connect_params(const struct rpc_peer_config *config, ucp_ep_params_t *params)
 {
@@ -198,8 +196,7 @@ void ucx_link_on_accept(struct ucx_state *state, const struct ucx_message *messa
     rpc_connection_up(link->connection);
 }
 
-/* ---- server -----------------------------------------------------------------------
- */
+/* ---- server */
 
 /* The core's connection for a new link; on failure the link is freed. */
 static int link_offer(struct ucx_link *link)
@@ -278,8 +275,7 @@ void ucx_link_on_connect(struct ucx_state *state, const struct ucx_message *mess
     accept_send(link);
 }
 
-/* ---- failing and closing ------------------------------------------------------------
- */
+/* ---- failing and closing */
 
 void ucx_link_fail(struct ucx_link *link, int status)
 {

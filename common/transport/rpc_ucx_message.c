@@ -10,8 +10,7 @@
 #include "base/iovec.h"
 #include "transport/rpc_ucx_internal.h"
 
-/* ---- coming in ----------------------------------------------------------------------
- */
+/* ---- coming in */
 
 void ucx_message_free(struct ucx_message *message)
 {
@@ -182,8 +181,7 @@ unsigned ucx_message_handle_all(struct ucx_state *state)
     return n;
 }
 
-/* ---- going out ----------------------------------------------------------------------
- */
+/* ---- going out */
 
 struct ucx_packet *ucx_packet_create(size_t size)
 {

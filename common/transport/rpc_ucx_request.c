@@ -74,8 +74,7 @@ void ucx_request_handle(struct ucx_link *link,
     rpc_incoming_deliver(in);
 }
 
-/* ---- the payload
- * ---------------------------------------------------------------------- */
+/* ---- the payload */
 
 static void payload_received(struct ucx_op *op)
 {
@@ -136,8 +135,7 @@ void ucx_request_discard(struct rpc_incoming *in)
     incoming->message = NULL;
 }
 
-/* ---- the reply
- * ------------------------------------------------------------------------ */
+/* ---- the reply */
 
 static void reply_sent(void *owner, int status)
 {

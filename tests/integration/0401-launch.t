@@ -45,15 +45,16 @@ is "$(as_user srun -n1 --benchfs=on --benchfs-mount="$test_dir/mnt" \
 like "$(as_user srun -n1 --benchfs=on --benchfs-mount=/etc true 2>&1)" \
     "--benchfs-mount=/etc: neither the default" "not over a directory of others"
 
+# With --export=NONE, Slurm gives the steps of a script no PATH.
 cat >"$test_dir/job.sh" <<'JOB'
 #!/bin/bash
 #SBATCH -N2 --benchfs=on
 echo "batch" >"$BENCHFS_MOUNT/batch"
-srun -N2 --ntasks-per-node=1 cat "$BENCHFS_MOUNT/batch" | xargs echo both:
-srun -N1 -n1 bash -c 'echo step >$BENCHFS_MOUNT/step'
+srun -N2 --ntasks-per-node=1 /bin/cat "$BENCHFS_MOUNT/batch" | xargs echo both:
+srun -N1 -n1 /bin/bash -c 'echo step >$BENCHFS_MOUNT/step'
 echo "script sees $(cat "$BENCHFS_MOUNT/step")"
-srun -N1 -n1 --benchfs=off bash -c 'echo "off: ${BENCHFS_SOCKET-none} $(ls /benchfs | wc -l)"'
-srun -N1 -n1 --benchfs=on --benchfs-capacity=3M true || echo "other values: $?"
+srun -N1 -n1 --benchfs=off /bin/bash -c 'echo "off: ${BENCHFS_SOCKET-none} $(ls /benchfs | wc -l)"'
+srun -N1 -n1 --benchfs=on --benchfs-capacity=3M /bin/true || echo "other values: $?"
 exit 5
 JOB
 for export in ALL NONE; do

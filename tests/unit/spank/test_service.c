@@ -223,8 +223,7 @@ static void test_stage_out(void **state)
     list.count = 2;
     assert_int_equal(service_stage_out(fixture->link, &list, true, &fixture->err),
                      -EIO);
-    assert_non_null(
-        strstr(fixture->err.text, "1 could not be copied: /out/x: broken"));
+    assert_non_null(strstr(fixture->err.text, "1 could not be copied: /out/x: broken"));
 }
 
 static void test_shutdown_waits_for_the_end(void **state)
