@@ -2,7 +2,9 @@
 #include "daemon/op.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -106,7 +108,9 @@ static struct op *op_make(struct shard *shard, struct rpc_request *request)
     if (!op)
         return NULL;
     /* all but the body, which is large and written before it is read */
-    *op = (struct op){.shard = shard, .request = request};
+    memset(op, 0, offsetof(struct op, body));
+    op->shard = shard;
+    op->request = request;
     list_node_init(&op->task.link);
     list_node_init(&op->link);
     op->task.run = op_task_run;

@@ -94,8 +94,11 @@ int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t fl
         return -ENOMEM;
     mine = table_get_new(&session->opens, ino, sizeof(*mine));
     inode = table_get_new(&shard->open_inodes, ino, sizeof(*inode));
-    if (!mine || !inode)
+    if (!mine || !inode) {
+        if (inode && inode->n_opens == 0)
+            free(table_remove(&shard->open_inodes, ino));
         return -ENOMEM;
+    }
     inode->ino = ino;
     inode->n_opens++;
     inode->n_writers += (flags & OPEN_WRITE) != 0;

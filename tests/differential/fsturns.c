@@ -575,13 +575,18 @@ int main(int argc, char **argv)
     }
     if (rank >= 0) {
         turns->rank = (unsigned)rank;
-        return rank_run(turns);
+        failed = rank_run(turns);
+        free(turns);
+        return failed;
     }
     for (turns->rank = 0; turns->rank < turns->n_ranks; turns->rank++) {
         pid_t pid = fork();
 
-        if (pid == 0)
-            return rank_run(turns);
+        if (pid == 0) {
+            failed = rank_run(turns);
+            free(turns);
+            return failed;
+        }
         failed += pid < 0;
     }
     for (int status; wait(&status) > 0;)
