@@ -148,6 +148,21 @@ static int component_take(struct walk *walk, char *name)
     return (int)len;
 }
 
+/* Directories on the way are asked for less than the one at its end. */
+static int
+walk_lookup(struct walk *walk, const char *name, bool is_last, struct wire_attr *ret)
+{
+    struct client *client = walk->fs->client;
+    struct client_entry entry;
+    int status = client_lookup_entry(client, walk->dir.ino, name, &entry);
+
+    if (status == 0 && S_ISDIR(entry.type) && (is_last || !entry.has_attr))
+        return client_getattr(client, entry.ino, ret);
+    if (status == 0)
+        *ret = entry.attr;
+    return status;
+}
+
 /* One name that is neither "." nor "..". 1: go on, 0: *ret is the result. */
 static int walk_name(struct walk *walk, struct api_place *ret)
 {
@@ -159,7 +174,7 @@ static int walk_name(struct walk *walk, struct api_place *ret)
     if (ret->has_parent_attr)
         status = api_permission_check(walk->fs, &walk->dir, X_OK);
     if (status == 0)
-        status = client_lookup(walk->fs->client, walk->dir.ino, ret->name, &ret->attr);
+        status = walk_lookup(walk, ret->name, is_last, &ret->attr);
     if (status == -ENOENT && is_last)
         return 0;
     if (status < 0)

@@ -64,7 +64,8 @@ uint64_t client_id(const struct client *client);
 struct client_entry {
     uint64_t ino;
     uint32_t type;         /* S_IFMT bits */
-    struct wire_attr attr; /* not of a directory */
+    bool has_attr;         /* false: of some directories */
+    struct wire_attr attr; /* of a directory: mode, owner and parent only are right */
 };
 int client_lookup_entry(struct client *client,
                         uint64_t parent,

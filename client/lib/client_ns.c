@@ -71,9 +71,11 @@ static int lookup_once(struct client *client,
     ret->ino = reply.ino;
     ret->type = reply.type;
     ret->attr = reply.attr;
+    ret->has_attr = reply.has_attr;
     if (reply.has_attr || S_ISDIR(reply.type))
         return 0;
     status = client_getattr(client, reply.ino, &ret->attr);
+    ret->has_attr = status == 0;
     return status == -ENOENT ? -ESTALE : status;
 }
 

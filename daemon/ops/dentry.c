@@ -41,9 +41,13 @@ int op_lookup(struct op *op)
         return rc;
     reply.ino = dentry.ino;
     reply.type = dentry.type;
-    if (placement_home(dentry.ino) == shard->target && dentry.type != S_IFDIR) {
+    if (placement_home(dentry.ino) == shard->target) {
         rc = store_inode_get(shard->store, dentry.ino, &inode);
-        if (rc == 0)
+        /* of a directory without what other targets know: a path's way needs none of it
+         */
+        if (rc == 0 && dentry.type == S_IFDIR)
+            inode_attr_new(&inode, &reply.attr);
+        else if (rc == 0)
             rc = inode_attr_get(op, &inode, &reply.attr);
         if (rc)
             return rc;

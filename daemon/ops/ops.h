@@ -83,7 +83,7 @@ int inode_attr_get(struct op *op,
 /* The directory is about to be given a time: its parts' own do not count any more. In a
  * fiber, with several targets. */
 int directory_time_forget(struct op *op, uint64_t ino);
-/* Attributes of an inode made this moment. */
+/* Attributes of an inode made this moment, or as far as its home knows them. */
 void inode_attr_new(const struct store_inode *inode, struct wire_attr *ret_attr);
 /* Brings size and times in the store up to date with what the chunks say. */
 int inode_fold(struct op *op, struct store_inode *inode);
