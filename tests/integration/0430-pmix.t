@@ -175,6 +175,7 @@ C
 headers=(-I"$test_root/client/include" -I/usr/lib/x86_64-linux-gnu/pmix2/include)
 link=(-L"$build/lib" -lbenchfs)
 
+cd "$test_dir" || exit 1 # seen by all nodes, which a checkout in /tmp is not
 ok "cluster of 2 nodes" cluster_up 2 --build "$build"
 # Where ordinary users of the nodes see the library.
 shown=/run/benchfs-cluster/$test_cluster/build
