@@ -62,6 +62,7 @@ int peer_call_many(struct op *op,
             .opcode = opcode,
             .body = body,
             .body_len = body_len,
+            .is_once = opcode == OP_PING, /* asks who is there now */
         };
         call_queue(&calls[i], op, targets[i], &pending);
     }

@@ -119,6 +119,7 @@ static void *shard_main(void *arg)
             continue;
         if (drain.at_ns == UINT64_MAX) {
             drain = deadline_after_ms(DRAIN_MS);
+            rpc_give_up_waiting(shard->rpc);
             if (shard->service)
                 stage_host_stop(service_stage(shard->service));
         }
@@ -267,6 +268,7 @@ static int peer_create(struct shard *shard,
         .worker_address = e->worker_address,
         .worker_address_len = e->worker_address_len,
         .use_worker_address = table->connection_mode == CONNECTION_ADDRESS,
+        .patience_ms = table->request_timeout_ms,
     };
 
     snprintf(name, sizeof(name), "%s shard %u", e->host_name, e->shard);

@@ -19,7 +19,10 @@
 #define TIMEOUT_MS_DEFAULT 30000u
 #define CONNECT_MS_DEFAULT 10000u
 #define SPIN_US            20u
-#define TABLE_SPACE_MIN    (256u << 10)
+/* A daemon may be restarting when a program starts; or have ended, and its socket is
+ * left over. */
+#define PATIENCE_MS_FIRST 3000u
+#define TABLE_SPACE_MIN   (256u << 10)
 
 /* ---- finding the daemon ---------------------------------------------- */
 
@@ -114,7 +117,9 @@ static int peer_config(void *arg,
 
     *ret_is_remote = false;
     config->target = peer;
+    config->patience_ms = client->timeout_ms;
     if (client->n_own == 0) {
+        config->patience_ms = PATIENCE_MS_FIRST;
         config->target = RPC_TARGET_ANY;
         config->name = client->socket_path;
         config->local_path = client->socket_path;

@@ -20,6 +20,7 @@ enum op_flags {
     OP_PEER = 1 << 2,            /* from daemons only */
     OP_REQUEST_PAYLOAD = 1 << 3, /* the request may carry bulk bytes */
     OP_REPLY_PAYLOAD = 1 << 4,   /* the reply may carry bulk bytes */
+    OP_NO_RESEND = 1 << 6,       /* not sent again when its connection breaks */
     OP_ANY_TARGET = 1 << 5,      /* answered by whoever gets it, never passed on */
 };
 

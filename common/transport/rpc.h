@@ -199,6 +199,10 @@ struct rpc_peer_config {
     const void *worker_address; /* used when connection mode is `address` */
     size_t worker_address_len;
     bool use_worker_address;
+    /* How long the peer may be without a connection before its calls end. Until then
+     * they wait, and are sent again over the next connection, each within its own
+     * deadline. 0: calls end with their connection. */
+    unsigned patience_ms;
 };
 
 /* No network traffic yet: connects with the first call, again after a failure. */
@@ -233,7 +237,9 @@ struct rpc_call {
     int n_send;
     const struct iovec *recv; /* space for the reply's payload */
     int n_recv;
-    unsigned timeout_ms;                 /* 0: the rpc's default */
+    unsigned timeout_ms; /* 0: the rpc's default */
+    bool is_once; /* ends with its connection, or if there is none to be had: so do all
+                   * calls of ops with OP_NO_RESEND */
     void (*done)(struct rpc_call *call); /* may free or reuse the call */
     void *arg;
     /* set before done */
@@ -258,6 +264,10 @@ int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call);
 
 /* Starts and progresses until done; for single-threaded users (plugin, CLI, tests). */
 int rpc_call_sync(struct rpc_peer *peer, struct rpc_call *call);
+
+/* From now on calls end with their connection, whatever the peers' patience; those that
+ * wait for one end with the next rpc_progress(). For a server that is about to end. */
+void rpc_give_up_waiting(struct rpc *rpc);
 
 /* ---- counters ----------------------------------------------------------- */
 struct rpc_stats {

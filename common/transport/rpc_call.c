@@ -83,7 +83,10 @@ static void outgoing_finish(struct rpc_outgoing *out)
 
 static void outgoing_timeout(struct rpc_timer *timer)
 {
-    rpc_outgoing_end(list_entry(timer, struct rpc_outgoing, timer), -ETIMEDOUT, true);
+    struct rpc_outgoing *out = list_entry(timer, struct rpc_outgoing, timer);
+    bool is_waiting = out->state == OUT_QUEUED && out->peer && out->peer->failure;
+
+    rpc_outgoing_end(out, is_waiting ? out->peer->failure : -ETIMEDOUT, true);
 }
 
 void rpc_outgoing_end(struct rpc_outgoing *out, int status, bool is_transport)
@@ -120,7 +123,7 @@ static void outgoing_queue(struct rpc_outgoing *out)
 
 void rpc_outgoing_requeue(struct rpc_outgoing *out)
 {
-    assert(out->state == OUT_SENT && out->peer);
+    assert((out->state == OUT_SENT || out->state == OUT_RECEIVING) && out->peer);
     list_remove(&out->link);
     if (out->connection->backend->release(out)) {
         outgoing_queue(out);
@@ -147,6 +150,18 @@ bool rpc_outgoing_is_answered(const struct rpc_outgoing *out)
     return out->state == OUT_RECEIVING;
 }
 
+/* The server is told how long the client still waits. */
+static void header_renew(struct rpc_outgoing *out)
+{
+    struct deadline deadline = {.at_ns = out->timer.when_ns};
+    struct wire_header header;
+
+    if (wire_header_decode(&header, out->bytes, WIRE_HEADER_SIZE))
+        return; /* our own bytes */
+    header.timeout_ms = (uint32_t)deadline_remaining_ms(deadline);
+    wire_header_encode(&header, out->bytes);
+}
+
 void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connection)
 {
     int rc;
@@ -155,6 +170,9 @@ void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connecti
     list_remove(&out->link);
     out->connection = connection;
     out->transport = NULL;
+    out->status = 0;
+    if (out->n_sends++ > 0)
+        header_renew(out);
     rc = connection->backend->send(connection, out);
     if (rc) {
         rpc_outgoing_end(out, rc, true);
@@ -208,6 +226,7 @@ static struct rpc_outgoing *outgoing_new(struct rpc *rpc,
     out->recv_size = recv;
     out->state = OUT_QUEUED;
     out->opcode = call->opcode;
+    out->is_once = call->is_once || (op_find(call->opcode)->flags & OP_NO_RESEND) != 0;
     out->timer.fire = outgoing_timeout;
     out->len = WIRE_HEADER_SIZE + call->body_len;
     wire_header_encode(&header, out->bytes);
@@ -349,7 +368,7 @@ int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call)
 
     if (rc)
         return rc;
-    if (!connection)
+    if (!connection && (rpc_reconnect_is_due(peer) || call->is_once))
         rpc_client_connect(peer);
     return 0;
 }

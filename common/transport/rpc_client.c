@@ -14,7 +14,7 @@
 #include "proto/ops.h"
 #include "transport/rpc_core.h"
 
-static void peer_queue_fail(struct rpc_peer *peer, int status)
+void rpc_client_queue_fail(struct rpc_peer *peer, int status)
 {
     struct list_node *node;
 
@@ -29,6 +29,7 @@ static void peer_is_ready(struct rpc_peer *peer)
 
     connection->state = RPC_READY;
     rpc_timer_clear(peer->rpc, &connection->timer);
+    rpc_reconnect_reset(peer);
     while ((node = list_front(&peer->queue)))
         rpc_outgoing_send(list_entry(node, struct rpc_outgoing, link), connection);
 }
@@ -193,6 +194,32 @@ void rpc_connection_up(struct rpc_connection *connection)
 
 /* ---- peers -------------------------------------------------------------- */
 
+/* Those that do not wait for another connection. */
+static void queue_fail_once(struct rpc_peer *peer, int status)
+{
+    list_for_each(node, &peer->queue)
+    {
+        struct rpc_outgoing *out = list_entry(node, struct rpc_outgoing, link);
+
+        if (out->is_once)
+            rpc_outgoing_end(out, status, true);
+    }
+}
+
+/* The queue waits or ends; true: it waits. */
+static bool peer_unconnected(struct rpc_peer *peer, int status, bool was_ready)
+{
+    bool waits = rpc_reconnect_plan(peer, status, was_ready);
+
+    if (status == -ENOENT) /* no socket: nobody there, as the callers know it */
+        status = -ECONNREFUSED;
+    if (waits)
+        queue_fail_once(peer, status);
+    else
+        rpc_client_queue_fail(peer, status);
+    return waits;
+}
+
 void rpc_client_connect(struct rpc_peer *peer)
 {
     struct rpc *rpc = peer->rpc;
@@ -223,26 +250,37 @@ void rpc_client_connect(struct rpc_peer *peer)
     return;
 fail:
     log_debug("rpc: connecting to %s: %d", peer->config.name, rc);
-    peer_queue_fail(peer, rc);
+    peer_unconnected(peer, rc, false);
 }
 
-void rpc_client_connection_closed(struct rpc_connection *connection, int status)
+/* What was sent and not answered: goes out again, or ends. */
+static void sent_settle(struct rpc_connection *connection, int status, bool goes_again)
 {
-    struct rpc_peer *peer = connection->peer;
     struct list_node *node;
 
-    list_remove(&connection->client_link); /* of rpc->leaving */
-    peer->connection = NULL;
-    if (!connection->is_leaving)
-        peer_queue_fail(peer, status);
     while ((node = list_front(&connection->calls))) {
         struct rpc_outgoing *out = list_entry(node, struct rpc_outgoing, link);
+        bool is_unseen = connection->is_leaving && !rpc_outgoing_is_answered(out);
 
-        if (connection->is_leaving && out->peer && !rpc_outgoing_is_answered(out))
+        if (goes_again && out->peer && (is_unseen || rpc_outgoing_may_resend(out)))
             rpc_outgoing_requeue(out);
         else
             rpc_outgoing_end(out, status, true);
     }
+}
+
+void rpc_client_connection_closed(struct rpc_connection *connection,
+                                  int status,
+                                  bool was_ready)
+{
+    struct rpc_peer *peer = connection->peer;
+    bool goes_again = connection->is_leaving;
+
+    list_remove(&connection->client_link); /* of rpc->leaving */
+    peer->connection = NULL;
+    if (!goes_again)
+        goes_again = peer_unconnected(peer, status, was_ready);
+    sent_settle(connection, status, goes_again);
 }
 
 unsigned rpc_client_drain(struct rpc *rpc)
@@ -262,7 +300,8 @@ unsigned rpc_client_drain(struct rpc *rpc)
     {
         struct rpc_peer *peer = list_entry(node, struct rpc_peer, link);
 
-        if (!peer->connection && !list_is_empty(&peer->queue))
+        if (!peer->connection && !list_is_empty(&peer->queue)
+            && rpc_reconnect_is_due(peer))
             rpc_client_connect(peer);
     }
     return n + 1;
@@ -315,6 +354,7 @@ static int peer_config_copy(struct rpc_peer *peer, const struct rpc_peer_config 
     peer->config.worker_address_len = config->worker_address_len;
     peer->config.use_worker_address = config->use_worker_address;
     peer->config.target = config->target;
+    peer->config.patience_ms = config->patience_ms;
     return rc;
 }
 
@@ -336,6 +376,7 @@ int rpc_peer_create(struct rpc *rpc,
     peer->rpc = rpc;
     list_init(&peer->queue);
     list_node_init(&peer->link);
+    rpc_reconnect_init(peer);
     if (peer_config_copy(peer, config))
         goto fail;
     list_push_back(&rpc->peers, &peer->link);
@@ -352,7 +393,7 @@ void rpc_peer_destroy(struct rpc_peer *peer)
         return;
     if (peer->connection)
         rpc_connection_lost(peer->connection, -ECANCELED);
-    peer_queue_fail(peer, -ECANCELED);
+    rpc_client_queue_fail(peer, -ECANCELED);
     list_for_each(node, &peer->rpc->releasing)
     {
         struct rpc_outgoing *out = list_entry(node, struct rpc_outgoing, link);
@@ -362,6 +403,7 @@ void rpc_peer_destroy(struct rpc_peer *peer)
             out->peer = NULL;
         }
     }
+    rpc_reconnect_reset(peer);
     list_remove(&peer->link);
     peer_free(peer);
 }

@@ -69,7 +69,7 @@ void rpc_connection_lost(struct rpc_connection *connection, int status)
     rpc->stats.disconnects++;
     rpc->stats.connections_now--;
     if (connection->peer)
-        rpc_client_connection_closed(connection, status);
+        rpc_client_connection_closed(connection, status, state == RPC_READY);
     else
         rpc_server_connection_closed(connection);
     connection->backend->close(connection);

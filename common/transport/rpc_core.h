@@ -23,6 +23,7 @@ struct rpc {
     atomic_bool is_woken; /* set after wake_fd was written */
     bool is_armed;
     bool is_destroying;
+    bool is_impatient;    /* no call waits for a connection any more */
     bool has_unconnected; /* a peer may have queued calls and no connection */
 
     struct rpc_timer **timers; /* heap, from 1 */
@@ -67,6 +68,11 @@ struct rpc_peer {
     struct list queue;                 /* outgoing, waiting for READY */
     bool has_info;
     struct rpc_peer_info info;
+    /* without a connection, and calls wait for one */
+    struct rpc_timer retry_timer; /* set: the next try is not due yet */
+    uint64_t down_since_ns;       /* 0: it is up, or was never tried */
+    unsigned backoff_ms;
+    int failure; /* of the last try */
 };
 
 void *rpc_backend_state(const struct rpc *rpc, const struct rpc_backend *backend);
@@ -84,10 +90,23 @@ rpc_connection_new(struct rpc *rpc, const struct rpc_backend *backend, bool is_l
 
 /* rpc_client.c */
 /* Queued calls of the peer end, or those sent go to the queue, as the status says. */
-void rpc_client_connection_closed(struct rpc_connection *connection, int status);
+void rpc_client_connection_closed(struct rpc_connection *connection,
+                                  int status,
+                                  bool was_ready);
 /* Follows the servers' goodbyes: closes, connects again for what is queued. */
 unsigned rpc_client_drain(struct rpc *rpc);
 void rpc_client_connect(struct rpc_peer *peer);
+void rpc_client_queue_fail(struct rpc_peer *peer, int status);
+
+/* rpc_reconnect.c */
+void rpc_reconnect_init(struct rpc_peer *peer);
+/* A connection, or the try to get one, ended with status. True: calls wait for another,
+ * which is planned. */
+bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready);
+/* The peer has a connection, or its calls have ended. */
+void rpc_reconnect_reset(struct rpc_peer *peer);
+bool rpc_reconnect_is_due(const struct rpc_peer *peer);
+bool rpc_outgoing_may_resend(const struct rpc_outgoing *out);
 
 /* rpc_call.c */
 /* Makes the outgoing of a call and sends or queues it: connection NULL means queue. */

@@ -81,7 +81,9 @@ struct rpc_outgoing {
     uint64_t send_size;       /* bytes of call->send */
     uint64_t recv_size;       /* bytes of call->recv */
     int status;
-    uint8_t state; /* the core's, as are the next two */
+    uint8_t state; /* the core's, as are the next four */
+    bool is_once;
+    uint8_t n_sends;
     bool is_transport;
     bool is_unsent; /* the peer has not looked at it: goes out again */
     uint16_t opcode;

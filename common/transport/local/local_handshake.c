@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -43,9 +44,9 @@ static int socket_open(void)
     return fd < 0 ? -errno : fd;
 }
 
-/* A socket that nobody listens on any more is left over from a process that was killed.
- */
-static int stale_remove(const struct sockaddr_un *address)
+/* Whether somebody listens there: a socket may be left over from a process that was
+ * killed. */
+static int check_unused(const struct sockaddr_un *address)
 {
     int fd = socket_open();
     int rc = 0;
@@ -53,26 +54,38 @@ static int stale_remove(const struct sockaddr_un *address)
     if (fd < 0)
         return fd;
     if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0
-        || errno != ECONNREFUSED)
+        || (errno != ECONNREFUSED && errno != ENOENT))
         rc = -EADDRINUSE;
-    else if (unlink(address->sun_path))
-        rc = -errno;
     close(fd);
     return rc;
 }
 
-static int address_bind(int fd, const struct sockaddr_un *address)
+/*
+ * Binds and listens under another name first, which then replaces what was left over:
+ * so clients that come back to a restarted server find either the old socket, that
+ * refuses them, or the new one, but never none, which would tell them that the service
+ * has ended.
+ */
+static int address_listen(int fd, const struct sockaddr_un *address)
 {
-    int rc;
+    struct sockaddr_un fresh = *address;
+    size_t len = strlen(address->sun_path);
+    int rc = check_unused(address);
 
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
-        return 0;
-    if (errno != EADDRINUSE)
-        return -errno;
-    rc = stale_remove(address);
     if (rc)
         return rc;
-    return bind(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
+    if (len + 1 >= sizeof(fresh.sun_path))
+        return -ENAMETOOLONG;
+    memcpy(fresh.sun_path + len, "~", 2);
+    if (unlink(fresh.sun_path) && errno != ENOENT)
+        return -errno;
+    if (bind(fd, (const struct sockaddr *)&fresh, sizeof(fresh)))
+        return -errno;
+    if (listen(fd, SOMAXCONN) || rename(fresh.sun_path, address->sun_path)) {
+        rc = -errno;
+        unlink(fresh.sun_path);
+    }
+    return rc;
 }
 
 int local_listen(struct local_state *state, const char *path, struct benchfs_error *err)
@@ -92,17 +105,14 @@ int local_listen(struct local_state *state, const char *path, struct benchfs_err
      */
     rc = fchmod(state->listen_fd, 0600) ? -errno : 0;
     if (!rc)
-        rc = address_bind(state->listen_fd, &address);
+        rc = address_listen(state->listen_fd, &address);
     if (rc) {
         close(state->listen_fd); /* not ours to unlink */
         state->listen_fd = -1;
         return benchfs_error_set(err, rc, "socket %s: %s", path, strerror(-rc));
     }
-    if (listen(state->listen_fd, SOMAXCONN))
-        rc = -errno;
     state->listener = (struct local_source){.kind = LOCAL_SOURCE_LISTENER};
-    if (!rc)
-        rc = local_watch(state, state->listen_fd, &state->listener);
+    rc = local_watch(state, state->listen_fd, &state->listener);
     if (rc)
         return benchfs_error_set(err, rc, "socket %s: %s", path, strerror(-rc));
     state->is_listening = true;
@@ -287,7 +297,7 @@ static int connect_try(struct local_connection *connection)
             return rpc_timer_set(
                 state->rpc, &connection->retry_timer, clock_now_ns() + RETRY_NS);
         }
-        return errno == ENOENT ? -ECONNREFUSED : -errno;
+        return -errno;
     }
     connection->phase = LOCAL_GREETING;
     rc = process_identify(connection, &uid);

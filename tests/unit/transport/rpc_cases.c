@@ -17,6 +17,7 @@ struct fixture {
 
 static void fixture_start(struct fixture *fixture, void **state)
 {
+    fixture->client.patience_ms = 0;
     case_server_init(&fixture->server, *state);
     case_server_start_thread(&fixture->server);
     case_client_start(&fixture->client, &fixture->server, 1);
@@ -229,7 +230,7 @@ static void test_destroy_with_calls(void **state)
 static void test_refused(void **state)
 {
     struct fixture fixture;
-    struct case_client other;
+    struct case_client other = {.patience_ms = 0};
     struct rpc_config config = case_client_config(2);
     struct rpc_call call = {0};
 
@@ -267,7 +268,7 @@ static void test_refused(void **state)
 static void test_gone(void **state)
 {
     struct fixture fixture;
-    struct case_client other;
+    struct case_client other = {.patience_ms = 0};
 
     fixture_start(&fixture, state);
     case_client_start(&other, &fixture.server, 77);
@@ -280,7 +281,7 @@ static void test_gone(void **state)
 static void test_eviction(void **state)
 {
     struct case_server server;
-    struct case_client clients[4];
+    struct case_client clients[4] = {{.patience_ms = 0}};
     struct case_counters counters;
 
     case_server_init(&server, *state);
@@ -299,6 +300,158 @@ static void test_eviction(void **state)
     for (int i = 0; i < 4; i++)
         case_client_stop(&clients[i]);
     case_server_stop(&server);
+}
+
+/* ---- a server that comes back --------------------------------------------- */
+
+struct waiting {
+    struct rpc_call call;
+    bool is_done;
+};
+
+static void waiting_done(struct rpc_call *call)
+{
+    struct waiting *waiting = call->arg;
+
+    waiting->is_done = true;
+}
+
+static void
+waiting_start(struct case_client *client, struct waiting *waiting, enum case_op op)
+{
+    waiting->is_done = false;
+    waiting->call.opcode = (uint16_t)op;
+    waiting->call.target = CASE_TARGET;
+    waiting->call.done = waiting_done;
+    waiting->call.arg = waiting;
+    assert_int_equal(rpc_call_start(client->peer, &waiting->call), 0);
+}
+
+static void progress_until_done(struct case_client *client, const bool *is_done)
+{
+    struct deadline deadline = deadline_after_ms(20000);
+
+    while (!*is_done) {
+        assert_false(deadline_expired(deadline));
+        if (rpc_progress(client->rpc) == 0)
+            rpc_wait(client->rpc, 50);
+    }
+}
+
+static void patient_start(struct fixture *fixture, void **state, unsigned patience_ms)
+{
+    case_server_init(&fixture->server, *state);
+    case_server_start_thread(&fixture->server);
+    fixture->client.patience_ms = patience_ms;
+    case_client_start(&fixture->client, &fixture->server, 1);
+    (void)case_counters_get(&fixture->client);
+}
+
+/* A request that was under way when the server ended, and those made while it was away,
+ * with payloads of all kinds, are answered by the next one. */
+static void test_resend(void **state)
+{
+    static const size_t sizes[] = {0, 1000, 100000, (size_t)2 << 20};
+    uint8_t *data = malloc((size_t)2 << 20), range[8];
+    struct fixture fixture;
+
+    patient_start(&fixture, state, 20000);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct iovec iov = {.iov_base = data, .iov_len = sizes[i]};
+        struct waiting get = {.call = {.recv = &iov, .n_recv = sizes[i] > 0}};
+        struct waiting put = {
+            .call = {.body = range,
+                     .body_len = case_range(range, 0, (uint32_t)sizes[i]),
+                     .send = &iov,
+                     .n_send = sizes[i] > 0}};
+
+        case_fill(data, sizes[i], (uint32_t)i);
+        /* held without an answer */
+        waiting_start(&fixture.client, &get, CASE_HOLD_GET);
+        while (case_counters_get(&fixture.client).n_held == 0)
+            continue;
+        case_server_halt_thread(&fixture.server);
+        memset(fixture.server.shared->memory, 0, sizes[i]);
+        waiting_start(&fixture.client, &put, CASE_PUT);
+        for (int k = 0; k < 20; k++) /* tries that are refused */
+            if (rpc_progress(fixture.client.rpc) == 0)
+                rpc_wait(fixture.client.rpc, 5);
+        assert_false(get.is_done || put.is_done);
+        case_server_start_thread(&fixture.server);
+        progress_until_done(&fixture.client, &put.is_done);
+        assert_int_equal(put.call.status, 0);
+        assert_memory_equal(fixture.server.shared->memory, data, sizes[i]);
+        while (case_counters_get(&fixture.client).n_held == 0)
+            continue;
+        assert_int_equal(
+            case_call(&fixture.client, CASE_RELEASE, &(struct rpc_call){0}), 0);
+        progress_until_done(&fixture.client, &get.is_done);
+        assert_int_equal(get.call.status, 0);
+        assert_int_equal(get.call.received, sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_int_equal(data[k], 0xAA);
+    }
+    fixture_stop(&fixture);
+    free(data);
+}
+
+/* Patience, a call's own deadline and is_once each end the wait, with its cause. */
+static void test_no_server(void **state)
+{
+    struct rpc_call call = {.is_once = true};
+    struct fixture fixture;
+    uint64_t start;
+
+    patient_start(&fixture, state, 300);
+    case_server_halt_thread(&fixture.server);
+    start = clock_now_ms();
+    assert_int_not_equal(case_call(&fixture.client, CASE_ECHO, &call), 0);
+    assert_true(call.status == -ECONNREFUSED || call.status == -EHOSTDOWN);
+    assert_true(call.is_transport);
+    assert_in_range(clock_now_ms() - start, 0, 200);
+    call = (struct rpc_call){.timeout_ms = 10000};
+    start = clock_now_ms();
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+    assert_in_range(clock_now_ms() - start, 290, 3000);
+    call = (struct rpc_call){.timeout_ms = 100};
+    start = clock_now_ms();
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+    assert_in_range(clock_now_ms() - start, 99, 280);
+    if (strcmp(((const struct rpc_route *)*state)->name, "local") == 0) {
+        /* without its socket the service is over: nothing to wait for */
+        assert_int_equal(unlink(fixture.server.path), 0);
+        call = (struct rpc_call){.timeout_ms = 10000};
+        start = clock_now_ms();
+        assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+        assert_in_range(clock_now_ms() - start, 0, 200);
+    }
+    case_server_start_thread(&fixture.server);
+    (void)case_counters_get(&fixture.client);
+    fixture_stop(&fixture);
+}
+
+/* A request that makes the server close is not sent for ever; nor is one by somebody
+ * who may not come in. */
+static void test_resend_ends(void **state)
+{
+    struct fixture fixture;
+    struct iovec iov = {.iov_base = (char[10]){0}, .iov_len = 10};
+    struct rpc_call call = {.send = &iov, .n_send = 1};
+    struct rpc_config config = case_client_config(2);
+    struct case_client other = {.patience_ms = 20000};
+    struct case_counters before, after;
+
+    patient_start(&fixture, state, 20000);
+    before = case_counters_get(&fixture.client);
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -EHOSTDOWN);
+    after = case_counters_get(&fixture.client);
+    assert_in_range(after.stats.refused - before.stats.refused, 2, 8);
+    config.job = "43";
+    case_client_start_config(&other, &fixture.server, &config);
+    call = (struct rpc_call){0};
+    assert_int_equal(case_call(&other, CASE_ECHO, &call), -EACCES);
+    case_client_stop(&other);
+    fixture_stop(&fixture);
 }
 
 /* ---- idle and busy -------------------------------------------------------- */
@@ -350,6 +503,9 @@ int rpc_cases_run(const struct rpc_route *route)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_resend),
+        cmocka_unit_test(test_no_server),
+        cmocka_unit_test(test_resend_ends),
         cmocka_unit_test(test_idle),
         cmocka_unit_test(test_latency),
     };

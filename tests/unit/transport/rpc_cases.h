@@ -51,6 +51,9 @@ struct case_server {
 /* Before start: makes directory and shared memory. */
 void case_server_init(struct case_server *server, const struct rpc_route *route);
 void case_server_start_thread(struct case_server *server);
+/* Ends the thread and its rpc, and leaves what a killed process leaves; it can be
+ * started again, at the same address. */
+void case_server_halt_thread(struct case_server *server);
 /* Forks: no struct rpc may exist in the caller. */
 void case_server_start_process(struct case_server *server);
 void case_server_kill(struct case_server *server);
@@ -60,6 +63,7 @@ void case_server_stop(struct case_server *server);
 struct case_client {
     struct rpc *rpc;
     struct rpc_peer *peer;
+    unsigned patience_ms; /* set before start */
 };
 
 void case_client_start(struct case_client *client,
@@ -84,7 +88,7 @@ enum case_op {
     CASE_PUT = 31,       /* WRITE */
     CASE_PEER_ONLY = 51, /* CHUNK_END */
     CASE_HOLD = 70,      /* STAGE_START */
-    CASE_HOLD_GET = 72,  /* STAGE_PULL */
+    CASE_HOLD_GET = 80,  /* STATUS */
     CASE_RELEASE = 83,   /* SHUTDOWN */
     CASE_COUNTERS = 81,  /* STATS */
 };

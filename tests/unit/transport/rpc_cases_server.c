@@ -6,6 +6,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,9 +169,9 @@ static void service_run(struct service *service)
     }
 }
 
+/* What is held is lost, as when it is killed. */
 static void service_destroy(struct service *service)
 {
-    release_all(service);
     rpc_destroy(service->rpc);
     free(service);
 }
@@ -202,6 +204,30 @@ void case_server_start_thread(struct case_server *server)
     assert_int_equal(service_create(service, server), 0);
     server->rpc = service->rpc;
     assert_int_equal(pthread_create(&server->thread, NULL, service_thread, service), 0);
+}
+
+/* A socket that nobody listens on. */
+static void stale_socket_make(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    unlink(path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    close(fd);
+}
+
+void case_server_halt_thread(struct case_server *server)
+{
+    void *service;
+
+    atomic_store(&server->shared->stop, true);
+    rpc_wake(server->rpc);
+    pthread_join(server->thread, &service);
+    service_destroy(service);
+    server->rpc = NULL;
+    stale_socket_make(server->path);
 }
 
 static void process_main(const struct case_server *server)
@@ -248,12 +274,7 @@ void case_server_stop(struct case_server *server)
     if (server->pid > 0) {
         case_server_kill(server);
     } else if (server->rpc) {
-        void *service;
-
-        atomic_store(&server->shared->stop, true);
-        rpc_wake(server->rpc);
-        pthread_join(server->thread, &service);
-        service_destroy(service);
+        case_server_halt_thread(server);
     }
     munmap(server->shared, sizeof(*server->shared));
     unit_dir_remove(&server->dir);
@@ -277,7 +298,8 @@ void case_client_start_config(struct case_client *client,
 {
     struct benchfs_error err = BENCHFS_ERROR_INIT;
     struct rpc_config copy = *config;
-    struct rpc_peer_config peer = {.target = CASE_TARGET, .name = "server"};
+    struct rpc_peer_config peer = {
+        .target = CASE_TARGET, .name = "server", .patience_ms = client->patience_ms};
 
     server->route->client_config(&copy);
     assert_int_equal(rpc_create(&copy, &client->rpc, &err), 0);

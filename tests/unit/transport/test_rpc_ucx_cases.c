@@ -3,11 +3,16 @@
 #include "rpc_cases.h"
 #include "rpc_ucx_child.h"
 
+#include <netinet/in.h>
+
 #include "transport/rpc_ucx.h"
 
 static void server_config(const struct case_server *server, struct rpc_config *config)
 {
-    (void)server;
+    const struct sockaddr_in *before = (const void *)server->shared->socket_address;
+
+    if (server->shared->socket_address_len > 0) /* it is started again */
+        config->listen_port = ntohs(before->sin_port);
     config->remote = &rpc_backend_ucx;
     config->listen_address = "127.0.0.1";
     config->auth = child_auth(false);

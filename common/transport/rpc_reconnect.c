@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A peer without a connection: whether its calls wait for another one, when the next
+ * try is due (exponential backoff with jitter), and when patience ends.
+ */
+#include <errno.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "transport/rpc_core.h"
+
+#define BACKOFF_MIN_MS 4u
+#define BACKOFF_MAX_MS 500u
+/* A call that has been sent so often, and never answered, may be what ends the
+ * connection. */
+#define SENDS_MAX 8u
+
+/* Whether another try may go better than one that ended so. What is not a matter of
+ * time (who we are, what we speak, who is there) does not. */
+static bool is_transient(int status)
+{
+    switch (status) {
+    case -EHOSTDOWN:
+    case -ECONNREFUSED:
+    case -ECONNRESET:
+    case -ECONNABORTED:
+    case -ETIMEDOUT:
+    case -ENETUNREACH:
+    case -ENETDOWN:
+    case -ESHUTDOWN:
+    case -ENOTCONN:
+    case -EPIPE:
+    case -EAGAIN:
+    case -EMFILE:
+    case -ENFILE:
+    case -ENOBUFS:
+    case -EIO:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void retry_fire(struct rpc_timer *timer)
+{
+    struct rpc_peer *peer = list_entry(timer, struct rpc_peer, retry_timer);
+
+    if (!peer->connection && !list_is_empty(&peer->queue))
+        rpc_client_connect(peer);
+}
+
+/* Half to all of the backoff: many clients of a server that comes back spread out. */
+static uint64_t backoff_ns(struct rpc_peer *peer)
+{
+    uint64_t span_ns = peer->backoff_ms * CLOCK_NS_PER_MS;
+
+    return span_ns / 2 + hash_u64(clock_now_ns() ^ (uintptr_t)peer) % (span_ns / 2);
+}
+
+bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    if (peer->config.patience_ms == 0 || peer->rpc->is_destroying
+        || peer->rpc->is_impatient || !is_transient(status))
+        goto give_up;
+    if (was_ready || peer->down_since_ns == 0) {
+        peer->down_since_ns = now_ns;
+        peer->backoff_ms = BACKOFF_MIN_MS;
+    }
+    peer->failure = status;
+    if (now_ns - peer->down_since_ns >= peer->config.patience_ms * CLOCK_NS_PER_MS
+        || rpc_timer_set(peer->rpc, &peer->retry_timer, now_ns + backoff_ns(peer)))
+        goto give_up;
+    peer->backoff_ms *= 2;
+    if (peer->backoff_ms > BACKOFF_MAX_MS)
+        peer->backoff_ms = BACKOFF_MAX_MS;
+    return true;
+give_up:
+    rpc_reconnect_reset(peer);
+    return false;
+}
+
+void rpc_reconnect_reset(struct rpc_peer *peer)
+{
+    rpc_timer_clear(peer->rpc, &peer->retry_timer);
+    peer->down_since_ns = 0;
+    peer->failure = 0;
+}
+
+void rpc_reconnect_init(struct rpc_peer *peer)
+{
+    peer->retry_timer.fire = retry_fire;
+}
+
+bool rpc_reconnect_is_due(const struct rpc_peer *peer)
+{
+    return peer->retry_timer.index == 0;
+}
+
+bool rpc_outgoing_may_resend(const struct rpc_outgoing *out)
+{
+    return out->peer && !out->is_once && out->n_sends < SENDS_MAX;
+}
+
+/* What ends here is only what waits for a connection. */
+void rpc_give_up_waiting(struct rpc *rpc)
+{
+    rpc->is_impatient = true;
+    list_for_each(node, &rpc->peers)
+    {
+        struct rpc_peer *peer = list_entry(node, struct rpc_peer, link);
+
+        if (!peer->connection && peer->failure) {
+            rpc_client_queue_fail(peer, peer->failure);
+            rpc_reconnect_reset(peer);
+        }
+    }
+}
