@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
+#include "daemon/replay.h"
 #include "daemon/session.h"
 
 static void op_run(struct op *op);
@@ -134,10 +135,16 @@ static int op_unknown(struct op *op)
 void op_start(struct shard *shard, struct rpc_request *request)
 {
     uint16_t opcode = request->header.opcode;
-    struct op *op = op_make(shard, request);
+    struct op *op;
+    int rc;
 
-    if (!op) {
-        rpc_request_reply(request, -ENOMEM, NULL, 0, NULL, 0, NULL, NULL);
+    if (replay_take(shard, request))
+        return;
+    op = op_make(shard, request);
+    rc = op ? replay_start(op) : -ENOMEM;
+    if (rc) {
+        free(op);
+        rpc_request_reply(request, rc, NULL, 0, NULL, 0, NULL, NULL);
         return;
     }
     atomic_fetch_add_explicit(&shard->op_counts[opcode], 1, memory_order_relaxed);
@@ -165,6 +172,8 @@ int op_spawn(struct shard *shard, int (*handler)(struct op *op), void *arg)
 void op_finish(struct op *op, int status)
 {
     op->status = status;
+    if (op->request && status == 0)
+        op->status = replay_record(op);
     list_push_back(&op->shard->outgoing, &op->link);
 }
 
@@ -188,6 +197,7 @@ static void op_reply(struct op *op, int commit_status)
         op->n_payload = 0;
         op->body_len = 0;
     }
+    replay_end(op);
     rpc_request_reply(op->request,
                       op->status,
                       op->body,

@@ -24,9 +24,11 @@ struct op {
     struct shard *shard;
     struct rpc_request *request; /* NULL: the shard's own work */
     int (*handler)(struct op *op);
-    struct fiber *fiber; /* NULL outside of fibers */
-    uint64_t lock_owner; /* for keylocks taken on the op's behalf */
-    void *arg;           /* of the shard's own work */
+    struct fiber *fiber;       /* NULL outside of fibers */
+    uint64_t lock_owner;       /* for keylocks taken on the op's behalf */
+    void *arg;                 /* of the shard's own work */
+    bool is_once;              /* its answer is stored, see daemon/replay.h */
+    struct rpc_request *again; /* the same request, sent again meanwhile */
 
     int status;
     size_t body_len;

@@ -7,11 +7,32 @@
 #include <string.h>
 
 #include "daemon/session.h"
+#include "transport/rpc_slots.h"
+
+/* A slot for what must be applied once, unless the caller has given one. */
+static int slot_take(struct peer_call *call)
+{
+    struct shard *shard = call->op->shard;
+    struct rpc_slots **slots = &shard->slots[call->target];
+
+    if (call->rpc.client || call->rpc.slot
+        || !(op_find(call->rpc.opcode)->flags & OP_ONCE))
+        return 0;
+    if (!*slots)
+        *slots = calloc(1, sizeof(**slots));
+    if (!*slots)
+        return -ENOMEM;
+    call->rpc.slot = rpc_slot_take(*slots);
+    call->has_slot = call->rpc.slot != 0;
+    return call->has_slot ? 0 : -EAGAIN;
+}
 
 static void call_done(struct rpc_call *rpc)
 {
     struct peer_call *call = rpc->arg;
 
+    if (call->has_slot)
+        rpc_slot_give(call->op->shard->slots[call->target], rpc->slot);
     if (--*call->pending == 0)
         shard_task_add(call->op->shard, &call->op->task);
 }
@@ -22,6 +43,7 @@ call_queue(struct peer_call *call, struct op *op, uint32_t target, unsigned *pen
     assert(op->fiber && target != op->shard->target && target < op->shard->n_targets);
     call->op = op;
     call->target = target;
+    call->has_slot = false;
     call->pending = pending;
     call->rpc.target = target;
     call->rpc.done = call_done;
@@ -36,8 +58,10 @@ void peer_calls_flush(struct shard *shard)
 
     while ((node = list_pop_front(&shard->calls))) {
         struct peer_call *call = list_entry(node, struct peer_call, link);
-        int rc = rpc_call_start(shard->peers[call->target], &call->rpc);
+        int rc = slot_take(call);
 
+        if (rc == 0)
+            rc = rpc_call_start(shard->peers[call->target], &call->rpc);
         if (rc) {
             call->rpc.status = rc;
             call->rpc.is_transport = true;
@@ -148,6 +172,8 @@ static int forward_call(struct op *op, struct iovec *send, struct iovec *recv)
     call->rpc = (struct rpc_call){
         .opcode = header->opcode,
         .client = header->client,
+        .sequence = header->request,
+        .slot = header->slot,
         .body = op->request->body,
         .body_len = header->body_len,
         .send = send,

@@ -14,6 +14,7 @@ struct peer_call {
     struct list_node link; /* in shard->calls */
     struct op *op;
     uint32_t target;
+    bool has_slot;     /* of this shard's own, to be given back */
     unsigned *pending; /* of the set this call belongs to */
 };
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
+#include "daemon/replay.h"
 #include "daemon/service.h"
 #include "daemon/stage_host.h"
 
@@ -48,6 +49,7 @@ static struct session *session_get(struct shard *shard, uint64_t client)
     session->client = client;
     table_init(&session->opens);
     list_init(&session->remote_locks);
+    table_init(&session->replies);
     if (table_put(&shard->sessions, client, session)) {
         free(session);
         return NULL;
@@ -64,6 +66,7 @@ static void session_free(struct session *session)
     while ((open = table_next(&session->opens, &cursor, NULL)))
         free(open);
     table_fini(&session->opens);
+    table_fini(&session->replies); /* its values are numbers */
     while ((node = list_pop_front(&session->remote_locks)))
         free(list_entry(node, struct session_lock, link));
     free(session);
@@ -148,6 +151,27 @@ int session_note_forward(struct shard *shard, uint64_t client)
     return 0;
 }
 
+uint64_t session_reply_get(const struct shard *shard, uint64_t client, uint16_t slot)
+{
+    const struct session *session = table_get(&shard->sessions, client);
+
+    return session ? (uintptr_t)table_get(&session->replies, slot) : 0;
+}
+
+int session_reply_set(struct shard *shard,
+                      uint64_t client,
+                      uint16_t slot,
+                      uint64_t request)
+{
+    struct session *session = session_get(shard, client);
+
+    _Static_assert(sizeof(void *) >= sizeof(request), "a number as a table's value");
+    if (!session)
+        return -ENOMEM;
+    table_remove(&session->replies, slot);
+    return table_put(&session->replies, slot, (void *)(uintptr_t)request);
+}
+
 int session_lock_add(struct shard *shard, uint64_t client, uint64_t key, uint64_t owner)
 {
     struct session *session = session_get(shard, client);
@@ -197,6 +221,8 @@ static int session_end(struct op *op)
     while ((open = table_next(&session->opens, &cursor, &ino)))
         inode_close_all(
             op, ino, open->n_readers, open->n_appenders, open->n_free_writers);
+    if (table_count(&session->replies) > 0)
+        replay_client_gone(shard, session->client);
     while ((node = list_pop_front(&session->remote_locks))) {
         struct session_lock *lock = list_entry(node, struct session_lock, link);
 

@@ -31,6 +31,14 @@ void session_lock_remove(struct shard *shard,
                          uint64_t key,
                          uint64_t owner);
 
+/* The number of the last request whose answer is stored for the client's slot; 0. */
+uint64_t session_reply_get(const struct shard *shard, uint64_t client, uint16_t slot);
+/* 0 or -ENOMEM */
+int session_reply_set(struct shard *shard,
+                      uint64_t client,
+                      uint16_t slot,
+                      uint64_t request);
+
 /* The client is gone: closes what it had open, frees its locks, tells the others. */
 void session_client_gone(struct shard *shard, uint64_t client);
 

@@ -14,6 +14,7 @@
 #include "base/random.h"
 #include "daemon/op.h"
 #include "daemon/peer.h"
+#include "daemon/replay.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
@@ -161,6 +162,20 @@ static int root_inode_ensure(struct shard *shard)
     return store_txn_commit(shard->store);
 }
 
+/* What the store knows of clients, from before a restart. */
+static int clients_load(struct shard *shard, struct benchfs_error *err)
+{
+    int rc = store_txn_begin(shard->store);
+
+    if (rc == 0) {
+        rc = replay_load(shard);
+        store_txn_abort(shard->store);
+    }
+    return rc ? benchfs_error_set(
+               err, -rc, "target %u: its clients: %s", shard->target, strerror(-rc))
+              : 0;
+}
+
 static int target_zero_init(struct shard *shard, struct benchfs_error *err)
 {
     struct stage_host *stage;
@@ -189,6 +204,7 @@ static void lists_init(struct shard *shard)
     list_init(&shard->timers);
     table_init(&shard->sessions);
     table_init(&shard->open_inodes);
+    table_init(&shard->running);
     keylock_init(&shard->locks, &shard->ready);
     sem_init(&shard->peers_checked, 0, 0);
 }
@@ -239,6 +255,8 @@ int shard_create(const struct shard_config *config,
     if (rc == 0)
         rc = store_open(&config->store, &shard->store, err);
     if (rc == 0)
+        rc = clients_load(shard, err);
+    if (rc == 0)
         rc = target_zero_init(shard, err);
     if (rc == 0)
         rc = rpc_open(shard, config, err);
@@ -280,7 +298,8 @@ int shard_table_set(struct shard *shard,
                     struct benchfs_error *err)
 {
     shard->peers = calloc(table->n_endpoints, sizeof(*shard->peers));
-    if (!shard->peers)
+    shard->slots = calloc(table->n_endpoints, sizeof(*shard->slots));
+    if (!shard->peers || !shard->slots)
         return benchfs_error_set(
             err, ENOMEM, "no memory for %u peers", table->n_endpoints);
     shard->n_targets = table->n_endpoints;
@@ -378,7 +397,11 @@ void shard_destroy(struct shard *shard)
     rpc_destroy(shard->rpc);
     auth_munge_destroy(shard->munge);
     sem_destroy(&shard->peers_checked);
+    for (uint32_t t = 0; shard->slots && t < shard->n_targets; t++)
+        free(shard->slots[t]);
+    free(shard->slots);
     free(shard->peers);
+    table_fini(&shard->running);
     session_fini(shard);
     keylock_fini(&shard->locks);
     service_destroy(shard->service);

@@ -24,6 +24,7 @@
 #include "store/store.h"
 #include "transport/rpc.h"
 
+struct rpc_slots;
 struct server;
 struct service;
 
@@ -43,6 +44,7 @@ struct session {
     uint64_t client;
     struct table opens;       /* inode -> struct session_open */
     struct list remote_locks; /* struct session_lock: dentries locked by DENTRY_LOCK */
+    struct table replies;     /* slot -> number of the last request stored for it */
     bool has_forwarded;       /* requests of it went on to other targets */
 };
 
@@ -69,7 +71,9 @@ struct shard {
     struct keylock locks;
     struct table sessions;    /* client -> struct session */
     struct table open_inodes; /* ino -> struct open_inode */
+    struct table running;     /* ops to be applied once, see daemon/replay.h */
     struct rpc_peer **peers;  /* by target, n_targets; NULL for the own one */
+    struct rpc_slots **slots; /* own ones at others, by target, made when needed */
     uint32_t n_targets;       /* 0 until the endpoint table is known */
     uint32_t chunk_size;      /* default of new files */
 

@@ -23,6 +23,8 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
+#include "proto/ops.h"
+#include "transport/rpc_slots.h"
 
 enum { RPC_LOCAL, RPC_REMOTE, RPC_COUNT };
 
@@ -43,7 +45,8 @@ struct engine {
     /* the owner's */
     struct rpc *rpcs[RPC_COUNT];
     struct rpc_peer **peers;
-    uint32_t n_peers;
+    struct rpc_slots **slots; /* by target, made when first needed */
+    uint32_t n_peers;         /* and targets */
 };
 
 void engine_set_init(struct engine_set *set,
@@ -97,8 +100,12 @@ static void peers_drop(struct engine *engine)
 {
     for (uint32_t i = 0; i < engine->n_peers; i++)
         rpc_peer_destroy(engine->peers[i]);
+    for (uint32_t i = 0; engine->slots && i < engine->n_peers; i++)
+        free(engine->slots[i]);
     free(engine->peers);
+    free(engine->slots);
     engine->peers = NULL;
+    engine->slots = NULL;
     engine->n_peers = 0;
 }
 
@@ -116,12 +123,18 @@ void engine_destroy(struct engine *engine)
 
 int engine_set_peers(struct engine *engine, uint32_t n_peers)
 {
-    struct rpc_peer **peers = calloc(n_peers ? n_peers : 1, sizeof(struct rpc_peer *));
+    size_t n = n_peers ? n_peers : 1;
+    struct rpc_peer **peers = calloc(n, sizeof(struct rpc_peer *));
+    struct rpc_slots **slots = calloc(n, sizeof(struct rpc_slots *));
 
-    if (!peers)
+    if (!peers || !slots) {
+        free(peers);
+        free(slots);
         return -ENOMEM;
+    }
     peers_drop(engine);
     engine->peers = peers;
+    engine->slots = slots;
     engine->n_peers = n_peers;
     return 0;
 }
@@ -193,6 +206,30 @@ static void set_finish(struct engine *engine, struct engine_set *set)
     pthread_mutex_unlock(&engine->lock);
 }
 
+/* A slot for what must be applied once. -EAGAIN: WIRE_SLOT_MAX are under way. */
+static int slot_take(struct engine *engine, struct rpc_call *rpc)
+{
+    struct rpc_slots **slots;
+
+    rpc->slot = 0;
+    if (rpc->target >= engine->n_peers || !(op_find(rpc->opcode)->flags & OP_ONCE))
+        return 0;
+    slots = &engine->slots[rpc->target];
+    if (!*slots)
+        *slots = calloc(1, sizeof(**slots));
+    if (!*slots)
+        return -ENOMEM;
+    rpc->slot = rpc_slot_take(*slots);
+    return rpc->slot ? 0 : -EAGAIN;
+}
+
+static void slot_give(struct engine *engine, struct rpc_call *rpc)
+{
+    if (rpc->slot)
+        rpc_slot_give(engine->slots[rpc->target], rpc->slot);
+    rpc->slot = 0;
+}
+
 static void call_done(struct rpc_call *rpc_call);
 
 static int call_start(struct engine *engine, struct engine_call *call)
@@ -205,7 +242,13 @@ static int call_start(struct engine *engine, struct engine_call *call)
     call->rpc.sequence =
         atomic_fetch_add_explicit(&engine->sequence, 1, memory_order_relaxed);
     call->rpc.done = call_done;
-    return rpc_call_start(peer, &call->rpc);
+    status = slot_take(engine, &call->rpc);
+    if (status < 0)
+        return status;
+    status = rpc_call_start(peer, &call->rpc);
+    if (status < 0)
+        slot_give(engine, &call->rpc);
+    return status;
 }
 
 /* Starts the call; one that can't be started has ended, so its successor is. */
@@ -232,6 +275,7 @@ static void call_done(struct rpc_call *rpc_call)
     struct engine_call *call = list_entry(rpc_call, struct engine_call, rpc);
     struct engine_set *set = call->set;
 
+    slot_give(set->engine, rpc_call);
     if (set->next && set->next(set, call))
         call_run(set->engine, call);
     else if (--set->pending == 0)

@@ -16,11 +16,12 @@ enum opcode {
 
 enum op_flags {
     OP_UNAUTHENTICATED = 1 << 0, /* allowed before the connection is authenticated */
-    OP_CHANGES = 1 << 1,         /* changes state: applied once per (client, request) */
+    OP_CHANGES = 1 << 1,         /* changes state */
     OP_PEER = 1 << 2,            /* from daemons only */
     OP_REQUEST_PAYLOAD = 1 << 3, /* the request may carry bulk bytes */
     OP_REPLY_PAYLOAD = 1 << 4,   /* the reply may carry bulk bytes */
     OP_NO_RESEND = 1 << 6,       /* not sent again when its connection breaks */
+    OP_ONCE = 1 << 7,            /* repeating it is not the same as doing it once */
     OP_ANY_TARGET = 1 << 5,      /* answered by whoever gets it, never passed on */
 };
 

@@ -164,8 +164,11 @@ void wire_header_encode(const struct wire_header *header, uint8_t *buf)
     wire_put_u32(&w, (uint32_t)header->status);
     wire_put_u32(&w, header->body_len);
     wire_put_u32(&w, header->timeout_ms);
-    wire_put_u64(&w, header->payload_len);
-    wire_put_u64(&w, header->reply_space);
+    wire_put_u32(&w, (uint32_t)header->payload_len);
+    wire_put_u32(&w, (uint32_t)header->reply_space);
+    wire_put_u16(&w, header->slot);
+    wire_put_u16(&w, 0);
+    wire_put_u32(&w, 0);
     wire_put_u64(&w, header->epoch);
 }
 
@@ -181,8 +184,11 @@ static void header_fields_get(struct wire_header *header, struct wire_reader *r)
     header->status = (int32_t)wire_get_u32(r);
     header->body_len = wire_get_u32(r);
     header->timeout_ms = wire_get_u32(r);
-    header->payload_len = wire_get_u64(r);
-    header->reply_space = wire_get_u64(r);
+    header->payload_len = wire_get_u32(r);
+    header->reply_space = wire_get_u32(r);
+    header->slot = wire_get_u16(r);
+    if (wire_get_u16(r) != 0 || wire_get_u32(r) != 0)
+        r->failed = true;
     header->epoch = wire_get_u64(r);
     if (flags & ~FLAG_REPLY)
         r->failed = true;
@@ -200,8 +206,8 @@ int wire_header_decode(struct wire_header *header, const uint8_t *buf, size_t le
     header_fields_get(&decoded, &r);
     if (r.failed || decoded.body_len > WIRE_BODY_MAX
         || decoded.payload_len > WIRE_PAYLOAD_MAX
-        || decoded.reply_space > WIRE_PAYLOAD_MAX || decoded.status > 0
-        || decoded.status < -4095)
+        || decoded.reply_space > WIRE_PAYLOAD_MAX || decoded.slot > WIRE_SLOT_MAX
+        || decoded.status > 0 || decoded.status < -4095)
         return -EPROTO;
     *header = decoded;
     return 0;

@@ -5,6 +5,7 @@
  *
  * Changelog of the protocol
  *   1  first version
+ *   2  header: slot; payload_len and reply_space in 32 bits
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H
@@ -14,11 +15,12 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC       0x31534642u /* "BFS1" */
-#define WIRE_VERSION     1
+#define WIRE_VERSION     2
 #define WIRE_HEADER_SIZE 64u
 #define WIRE_BODY_MAX    5120u       /* the longest body: symlink text and two names */
 #define WIRE_PAYLOAD_MAX (64u << 20) /* a chunk of the largest size */
 #define WIRE_NAME_MAX    255u
+#define WIRE_SLOT_MAX    4096u
 #define WIRE_TEXT_MAX    4095u
 
 /*
@@ -85,7 +87,8 @@ struct wire_header {
     uint32_t timeout_ms;  /* requests: how long the client will wait from now on */
     uint64_t payload_len; /* bulk bytes that go with the message */
     uint64_t reply_space; /* requests: bulk bytes that the reply may carry */
-    uint64_t epoch;       /* namespace epoch known to the sender */
+    uint16_t slot;  /* requests with OP_ONCE: see transport/rpc_slots.h; 0: none */
+    uint64_t epoch; /* namespace epoch known to the sender */
 };
 
 /* Writes exactly WIRE_HEADER_SIZE bytes. */

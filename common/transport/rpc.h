@@ -231,6 +231,7 @@ struct rpc_call {
     uint64_t sequence; /* request number; 0: a new one is made. Set by a retry (the
                         * number of the first try, see `request`) and by a daemon
                         * that forwards (the original's) */
+    uint16_t slot;     /* of an op with OP_ONCE, see transport/rpc_slots.h; 0: none */
     const void *body;  /* copied by rpc_call_start */
     size_t body_len;
     const struct iovec *send; /* request payload; iovec array and memory stay valid */

@@ -211,6 +211,7 @@ static struct rpc_outgoing *outgoing_new(struct rpc *rpc,
         .timeout_ms = timeout_ms,
         .payload_len = send,
         .reply_space = recv,
+        .slot = call->slot,
     };
 
     out = malloc(sizeof(*out) + WIRE_HEADER_SIZE + call->body_len);

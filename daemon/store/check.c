@@ -92,6 +92,13 @@ static void check_orphan(struct check *check, const MDB_val *key, const MDB_val 
     check_ino_key(check, key, "orphan");
 }
 
+static void check_reply(struct check *check, const MDB_val *key, const MDB_val *value)
+{
+    (void)value;
+    if (key->mv_size != 8 + 2)
+        fault(check, "reply: key of %zu bytes", key->mv_size);
+}
+
 static void check_xattr(struct check *check, const MDB_val *key, const MDB_val *value)
 {
     if (key->mv_size <= 8 || key->mv_size > 8 + STORE_NAME_MAX)
@@ -213,6 +220,7 @@ static int check_all(struct check *check)
         {INDEX_SYMLINK, check_symlink},
         {INDEX_ORPHAN, check_orphan},
         {INDEX_XATTR, check_xattr},
+        {INDEX_REPLY, check_reply},
         {INDEX_CHUNK, check_chunk},
         {INDEX_DENTRY, check_dentry},
         {INDEX_DIRPART, check_dirpart},

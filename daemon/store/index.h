@@ -26,6 +26,7 @@ enum index_db {
     INDEX_XATTR,
     INDEX_CHUNK,
     INDEX_ORPHAN,
+    INDEX_REPLY,
     INDEX_N_DBS,
 };
 

@@ -44,6 +44,7 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_XATTR] = "xattr",
     [INDEX_CHUNK] = "chunk",
     [INDEX_ORPHAN] = "orphan",
+    [INDEX_REPLY] = "reply",
 };
 
 int index_status(int rc)

@@ -206,6 +206,30 @@ int store_xattr_scan(struct store *store,
                      int (*each)(void *arg, const char *name, size_t len),
                      void *arg);
 
+/* ---- answers of requests that must be applied once, by client and slot */
+struct store_reply {
+    uint16_t opcode;
+    uint64_t request;
+    const void *body; /* of store_reply_get(): valid until the next change */
+    size_t body_len;
+};
+/* Replaces what is there. */
+int store_reply_put(struct store *store,
+                    uint64_t client,
+                    uint16_t slot,
+                    const struct store_reply *reply);
+int store_reply_get(struct store *store,
+                    uint64_t client,
+                    uint16_t slot,
+                    struct store_reply *ret); /* -ENOENT */
+/* All slots of the client; none is fine. */
+int store_reply_remove_all(struct store *store, uint64_t client);
+/* Stops with what `each` returns if that is not 0. `each` must not change the store. */
+int store_reply_scan(
+    struct store *store,
+    int (*each)(void *arg, uint64_t client, uint16_t slot, uint64_t request),
+    void *arg);
+
 /* ---- chunks */
 #define STORE_BLOCK_SIZE 4096u
 #define STORE_CHUNK_MAX  (64u << 20)

@@ -11,6 +11,7 @@ FLAGS = {
     "OP_CHANGES": "C",
     "OP_PEER": "P",
     "OP_NO_RESEND": "N",
+    "OP_ONCE": "O",
     "OP_REQUEST_PAYLOAD": "Q",
     "OP_REPLY_PAYLOAD": "R",
     "OP_ANY_TARGET": "A",

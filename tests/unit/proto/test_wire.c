@@ -15,14 +15,15 @@ static const struct wire_header sample = {
     .timeout_ms = 0x41424344,
     .payload_len = 0x0151525,
     .reply_space = 0x0161626,
+    .slot = 0x0717,
     .epoch = 0x7172737475767778,
 };
 
 static const uint8_t golden[WIRE_HEADER_SIZE] = {
-    'B',  'F',  'S',  '1',  0x01, 0x01, 0x02, 0x01, 0x18, 0x17, 0x16, 0x15, 0x14,
+    'B',  'F',  'S',  '1',  0x02, 0x01, 0x02, 0x01, 0x18, 0x17, 0x16, 0x15, 0x14,
     0x13, 0x12, 0x11, 0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, 0x34, 0x33,
     0x32, 0x31, 0xe4, 0xff, 0xff, 0xff, 0x34, 0x12, 0x00, 0x00, 0x44, 0x43, 0x42,
-    0x41, 0x25, 0x15, 0x15, 0x00, 0x00, 0x00, 0x00, 0x00, 0x26, 0x16, 0x16, 0x00,
+    0x41, 0x25, 0x15, 0x15, 0x00, 0x26, 0x16, 0x16, 0x00, 0x17, 0x07, 0x00, 0x00,
     0x00, 0x00, 0x00, 0x00, 0x78, 0x77, 0x76, 0x75, 0x74, 0x73, 0x72, 0x71,
 };
 
@@ -45,6 +46,7 @@ static void header_has_golden_bytes(void **state)
     assert_int_equal(back.timeout_ms, sample.timeout_ms);
     assert_int_equal(back.payload_len, sample.payload_len);
     assert_int_equal(back.reply_space, sample.reply_space);
+    assert_int_equal(back.slot, sample.slot);
     assert_int_equal(back.epoch, sample.epoch);
 }
 
@@ -57,13 +59,16 @@ static void bad_headers_are_refused(void **state)
         int expected;
     } rows[] = {
         {0, 'X', -EPROTO},        /* magic */
-        {4, 2, -EPROTONOSUPPORT}, /* version */
+        {4, 1, -EPROTONOSUPPORT}, /* version */
         {5, 0x80, -EPROTO},       /* unknown flag */
         {31, 0x00, -EPROTO},      /* status > 0 */
         {30, 0x00, -EPROTO},      /* status below -4095 */
         {34, 0x01, -EPROTO},      /* body_len over its limit */
-        {44, 0x01, -EPROTO},      /* payload_len over its limit */
-        {52, 0x01, -EPROTO},      /* reply_space over its limit */
+        {43, 0x05, -EPROTO},      /* payload_len over its limit */
+        {47, 0x05, -EPROTO},      /* reply_space over its limit */
+        {49, 0x11, -EPROTO},      /* slot over its limit */
+        {50, 0x01, -EPROTO},      /* not used, so 0 */
+        {55, 0x01, -EPROTO},
     };
     struct wire_header header = {.opcode = 7};
     uint8_t buf[WIRE_HEADER_SIZE];
