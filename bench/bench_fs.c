@@ -75,6 +75,22 @@ ssize_t fs_pread(struct bench_fs *fs, int fd, void *data, size_t size, off_t at)
     return done < 0 ? -errno : done;
 }
 
+int fs_copy(struct bench_fs *fs, int from, int to, size_t size)
+{
+    off_t from_at = 0, to_at = 0;
+    ssize_t done = 1;
+
+    while (done > 0 && (size_t)to_at < size) {
+        size_t left = size - (size_t)to_at;
+
+        done = fs->library
+                   ? benchfs_copy_file_range(
+                       fs->library, from, &from_at, to, &to_at, left, 0)
+                   : result((int)copy_file_range(from, &from_at, to, &to_at, left, 0));
+    }
+    return done < 0 ? (int)done : 0;
+}
+
 int fs_stat(struct bench_fs *fs, const char *path, off_t *ret_size)
 {
     struct stat st;

@@ -22,6 +22,8 @@ int fs_open(struct bench_fs *fs, const char *path, int flags);
 int fs_close(struct bench_fs *fs, int fd);
 ssize_t fs_pwrite(struct bench_fs *fs, int fd, const void *data, size_t size, off_t at);
 ssize_t fs_pread(struct bench_fs *fs, int fd, void *data, size_t size, off_t at);
+/* Copies `size` bytes from the start of one file to that of another, complete. */
+int fs_copy(struct bench_fs *fs, int from, int to, size_t size);
 int fs_stat(struct bench_fs *fs, const char *path, off_t *ret_size);
 int fs_unlink(struct bench_fs *fs, const char *path);
 int fs_mkdir(struct bench_fs *fs, const char *path);

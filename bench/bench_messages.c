@@ -145,6 +145,22 @@ static int do_chunks_read(struct messages *messages, unsigned i)
     return file_read(messages, "/messages/chunks", CHUNKS_MAX * CHUNK);
 }
 
+static int do_chunks_copy(struct messages *messages, unsigned i)
+{
+    int from = fs_open(&messages->fs, "/messages/chunks", O_RDONLY);
+    int to = fs_open(&messages->fs, "/messages/copy", O_CREAT | O_WRONLY);
+    int status = from < 0 ? from : to;
+
+    (void)i;
+    if (status >= 0)
+        status = fs_copy(&messages->fs, from, to, CHUNKS_MAX * CHUNK);
+    if (from >= 0)
+        fs_close(&messages->fs, from);
+    if (to >= 0)
+        fs_close(&messages->fs, to);
+    return status;
+}
+
 static int do_chunks_unlink(struct messages *messages, unsigned i)
 {
     (void)i;
@@ -171,6 +187,7 @@ static const struct {
     {"rmdir", do_rmdir},
     {"write-64-chunks", do_chunks_write},
     {"read-64-chunks", do_chunks_read},
+    {"copy-64-chunks", do_chunks_copy},
     {"unlink-64-chunks", do_chunks_unlink},
 };
 

@@ -35,6 +35,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_APPEND] = {op_append},
     [OP_FALLOCATE] = {op_fallocate},
     [OP_SEEK] = {op_seek},
+    [OP_COPY] = {op_copy},
 
     [OP_CHUNK_TRUNCATE] = {op_chunk_truncate},
     [OP_CHUNK_END] = {op_chunk_end},

@@ -107,6 +107,30 @@ int peer_call(struct op *op,
     return peer_call_many(op, &target, 1, opcode, body, body_len, call);
 }
 
+int peer_call_receive(struct op *op,
+                      uint32_t target,
+                      uint16_t opcode,
+                      const void *body,
+                      size_t body_len,
+                      struct iovec *recv,
+                      struct peer_call *call)
+{
+    unsigned pending = 0;
+
+    call->rpc = (struct rpc_call){
+        .opcode = opcode,
+        .body = body,
+        .body_len = body_len,
+        .recv = recv,
+        .n_recv = 1,
+    };
+    call_queue(call, op, target, &pending);
+    fiber_yield(op->shard->fibers);
+    if (call->rpc.status == 0)
+        recv->iov_len = call->rpc.received;
+    return call->rpc.status;
+}
+
 int peer_call_others(struct op *op,
                      uint16_t opcode,
                      const void *body,

@@ -26,6 +26,16 @@ int peer_call(struct op *op,
               size_t body_len,
               struct peer_call *call);
 
+/* As peer_call(), with the reply's payload into *recv, whose length becomes that of
+ * what came. */
+int peer_call_receive(struct op *op,
+                      uint32_t target,
+                      uint16_t opcode,
+                      const void *body,
+                      size_t body_len,
+                      struct iovec *recv,
+                      struct peer_call *call);
+
 /*
  * The same request to `n` targets at once; the own target must not be among them.
  * `calls` has n elements; each has its status afterwards. Returns the first failure or

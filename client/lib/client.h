@@ -175,6 +175,9 @@ int client_file_fallocate(struct client_file *file,
                           uint64_t length);
 /* SEEK_DATA, SEEK_HOLE */
 int64_t client_file_seek(struct client_file *file, uint64_t offset, int whence);
+/* Copies up to the source's end, by the daemons: a request per piece, no bytes come
+ * here. -EINVAL if the ranges overlap in one file. On an error part of it may be
+ * copied. */
 int client_file_copy_range(struct client_file *from,
                            uint64_t from_offset,
                            struct client_file *to,

@@ -13,7 +13,6 @@
 #include "base/iovec.h"
 #include "client/client_internal.h"
 
-#define COPY_SIZE     (4u << 20)
 #define SEEK_PARALLEL 32u
 
 /* ---- open and close -------------------------------------------------- */
@@ -500,41 +499,4 @@ int64_t client_file_seek(struct client_file *file, uint64_t offset, int whence)
     if (status > 0 && found < attr.size)
         return (int64_t)found;
     return whence == SEEK_DATA ? -ENXIO : (int64_t)attr.size;
-}
-
-/* ---- copying --------------------------------------------------------- */
-
-int client_file_copy_range(struct client_file *from,
-                           uint64_t from_offset,
-                           struct client_file *to,
-                           uint64_t to_offset,
-                           uint64_t length,
-                           uint64_t *ret_copied)
-{
-    size_t size = length < COPY_SIZE ? (size_t)length : COPY_SIZE;
-    char *buf = malloc(size ? size : 1);
-    uint64_t copied = 0;
-    ssize_t n = 0;
-
-    if (!buf)
-        return -ENOMEM;
-    while (copied < length) {
-        uint64_t left = length - copied;
-        struct iovec iov = {.iov_base = buf,
-                            .iov_len = left < size ? (size_t)left : size};
-
-        n = client_file_readv(from, &iov, 1, from_offset + copied);
-        if (n <= 0)
-            break;
-        iov.iov_len = (size_t)n;
-        n = client_file_writev(to, &iov, 1, to_offset + copied);
-        if (n < 0)
-            break;
-        copied += (uint64_t)n;
-    }
-    free(buf);
-    if (n < 0 && copied == 0)
-        return (int)n;
-    *ret_copied = copied;
-    return 0;
 }

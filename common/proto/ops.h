@@ -14,6 +14,9 @@ enum opcode {
 };
 #undef OP
 
+/* Longest piece of a COPY: its target has room for that many bytes of each at hand. */
+#define COPY_PIECE_MAX (4u << 20)
+
 enum op_flags {
     OP_UNAUTHENTICATED = 1 << 0, /* allowed before the connection is authenticated */
     OP_CHANGES = 1 << 1,         /* changes state */

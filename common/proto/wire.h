@@ -6,6 +6,7 @@
  * Changelog of the protocol
  *   1  first version
  *   2  header: slot; payload_len and reply_space in 32 bits
+ *      COPY
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H

@@ -15,7 +15,7 @@
 #include "daemon/session.h"
 #include "proto/placement.h"
 
-static bool range_is_valid(uint32_t offset, uint32_t length)
+bool chunk_range_is_valid(uint32_t offset, uint32_t length)
 {
     return length > 0 && offset < STORE_CHUNK_MAX && length <= STORE_CHUNK_MAX - offset;
 }
@@ -56,7 +56,7 @@ int op_read(struct op *op)
     int rc;
 
     OP_DECODE(op, read_request, &m);
-    if (!range_is_valid(m.offset, m.length)
+    if (!chunk_range_is_valid(m.offset, m.length)
         || m.length > op->request->header.reply_space)
         return -EINVAL;
     key = keylock_key_inode(m.ino);
@@ -87,35 +87,32 @@ struct write_transfer {
     bool is_pulling;
 };
 
-/* At the home the end of the file is noted at once: nothing to report later. */
-static int write_size_note(struct op *op,
-                           const struct write_transfer *transfer,
-                           int64_t now,
-                           struct msg_write_reply *reply)
+int data_size_note(
+    struct op *op, uint64_t ino, uint64_t end, int64_t now, uint8_t *ret_noted)
 {
-    const struct store_write *write = &transfer->write;
     struct shard *shard = op->shard;
     struct store_inode inode;
-    uint64_t end = write->chunk * transfer->chunk_size + write->offset + write->length;
     int rc;
 
-    if (placement_home(write->ino) != shard->target)
+    if (placement_home(ino) != shard->target)
         return 0;
-    rc = store_inode_get(shard->store, write->ino, &inode);
+    rc = store_inode_get(shard->store, ino, &inode);
     if (rc)
         return rc;
     if (end > inode.size)
         inode.size = end;
     inode.mtime_ns = now;
     inode.ctime_ns = now;
-    reply->size_noted = 1;
+    *ret_noted = 1;
     return store_inode_put(shard->store, &inode);
 }
 
 static int write_finish(struct op *op)
 {
     struct write_transfer *transfer = op->transfer;
-    const struct write_transfer done = *transfer; /* the commit clears the write */
+    uint64_t ino = transfer->write.ino; /* the commit clears the write */
+    uint64_t end = transfer->write.chunk * transfer->chunk_size + transfer->write.offset
+                   + transfer->write.length;
     int64_t now = shard_now_ns();
     struct msg_write_reply reply = {.size_noted = 0, .mtime_ns = now};
     int rc = transfer->status;
@@ -125,7 +122,7 @@ static int write_finish(struct op *op)
     else
         rc = store_write_commit(op->shard->store, &transfer->write, now);
     if (rc == 0)
-        rc = write_size_note(op, &done, now, &reply);
+        rc = data_size_note(op, ino, end, now, &reply.size_noted);
     free(transfer);
     op->transfer = NULL;
     return rc ? rc : OP_REPLY(op, write_reply, &reply);
@@ -160,7 +157,7 @@ int op_write(struct op *op)
     int rc;
 
     OP_DECODE(op, write_request, &m);
-    if (!range_is_valid(m.offset, m.length) || m.chunk_size == 0
+    if (!chunk_range_is_valid(m.offset, m.length) || m.chunk_size == 0
         || m.length != op->request->header.payload_len
         || m.chunk > (UINT64_C(1) << 62) / m.chunk_size)
         return -EINVAL;
@@ -270,5 +267,5 @@ int op_chunk_fallocate(struct op *op)
     struct msg_chunk_fallocate_request m;
 
     OP_DECODE(op, chunk_fallocate_request, &m);
-    return range_is_valid(m.offset, m.length) ? chunk_fallocate(op, &m) : -EINVAL;
+    return chunk_range_is_valid(m.offset, m.length) ? chunk_fallocate(op, &m) : -EINVAL;
 }

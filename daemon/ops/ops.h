@@ -47,6 +47,9 @@ int op_chunk_truncate(struct op *op);
 int op_chunk_end(struct op *op);
 int op_chunk_fallocate(struct op *op);
 
+/* copy.c */
+int op_copy(struct op *op);
+
 /* peer_locks.c: what a rename or a removal asks of other targets */
 int op_dentry_lock(struct op *op);
 int op_dentry_apply(struct op *op);
@@ -121,6 +124,11 @@ int inode_chunk_targets(struct shard *shard,
                         unsigned *ret_n);
 
 /* data.c */
+bool chunk_range_is_valid(uint32_t offset, uint32_t length);
+/* At the home the end of a write is noted at once: *ret_noted, nothing to report later.
+ */
+int data_size_note(
+    struct op *op, uint64_t ino, uint64_t end, int64_t now, uint8_t *ret_noted);
 /* One chunk of a fallocate(), here. */
 int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m);
 

@@ -105,6 +105,27 @@ left = os.fstat(a).st_size
 while left: left -= os.copy_file_range(a, b, left)
 '
 ok "copies all" cmp pieces copy
+# Requests of an opcode that all targets have had so far.
+requests() {
+    benchfs stats --json |
+        python3 -c 'import json, sys; print(sum(t["ops"].get(sys.argv[1], 0) for t in json.load(sys.stdin)))' "$1"
+}
+random 3000000 >whole && truncate -s 6M whole && echo end >>whole
+writes=$(requests WRITE) copies=$(requests COPY)
+ok "cp of a file with a hole" cp --reflink=auto --sparse=never whole whole-copy
+ok "is the same" cmp whole whole-copy
+is "$(($(requests COPY) - copies))" 7 "by one request per chunk"
+is "$(($(requests WRITE) - writes))" 0 "and no bytes through the mount"
+ok "the hole is there" py '
+import os
+f = os.open("whole-copy", os.O_RDONLY)
+assert os.lseek(f, 3 << 20, os.SEEK_DATA) >= 6 << 20, os.lseek(f, 3 << 20, os.SEEK_DATA)
+'
+exits 1 "not over itself" py '
+import os
+f = os.open("whole", os.O_RDWR)
+os.copy_file_range(f, f, 100, 0, 50)
+'
 
 # ---- mappings ----
 has_shared=1

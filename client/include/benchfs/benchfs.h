@@ -123,6 +123,17 @@ BENCHFS_API int benchfs_truncate(struct benchfs *fs, const char *path, off_t siz
 BENCHFS_API int
 benchfs_fallocate(struct benchfs *fs, int fd, int mode, off_t offset, off_t length);
 
+/* As copy_file_range(2), but complete: less than `size` only at the end of the source.
+ * The daemons copy among themselves. An offset of NULL stands for the file's position,
+ * which moves on; -EINVAL if the ranges overlap in one file, or for any flag. */
+BENCHFS_API ssize_t benchfs_copy_file_range(struct benchfs *fs,
+                                            int from,
+                                            off_t *from_offset,
+                                            int to,
+                                            off_t *to_offset,
+                                            size_t size,
+                                            unsigned flags);
+
 /* ---- asynchronous transfers ------------------------------------------ */
 
 /*

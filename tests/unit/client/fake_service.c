@@ -447,6 +447,41 @@ static void op_write(struct target *target, struct rpc_request *request)
     rpc_request_pull(request, &pull->iov, 1, write_pulled, pull);
 }
 
+static void op_copy(struct target *target, struct rpc_request *request)
+{
+    struct msg_copy_request msg;
+    struct msg_write_reply answer = {.size_noted = 0, .mtime_ns = 1};
+    struct node *from, *to;
+    uint64_t size;
+
+    assert_int_equal(
+        msg_copy_request_decode(&msg, request->body, request->header.body_len), 0);
+    from = node_find(target->service, msg.from_ino);
+    to = node_find(target->service, msg.ino);
+    assert_true(from && to && from->data);
+    assert_true(msg.from_offset + msg.length <= FAKE_CHUNK_SIZE
+                && msg.offset + msg.length <= FAKE_CHUNK_SIZE && msg.chunk < CHUNKS_MAX
+                && msg.from_chunk < CHUNKS_MAX);
+    assert_int_equal(
+        msg.from_target,
+        placement_chunk_target(
+            from->attr.layout, from->attr.base, msg.from_chunk, FAKE_TARGETS));
+    if (!to->data)
+        to->data = calloc(CHUNKS_MAX, FAKE_CHUNK_SIZE);
+    memcpy(to->data + msg.chunk * FAKE_CHUNK_SIZE + msg.offset,
+           from->data + msg.from_chunk * FAKE_CHUNK_SIZE + msg.from_offset,
+           msg.length);
+    if (msg.offset + msg.length > to->ends[msg.chunk])
+        to->ends[msg.chunk] = msg.offset + msg.length;
+    size = msg.chunk * FAKE_CHUNK_SIZE + msg.offset + msg.length;
+    if (placement_home(msg.ino) == target->number) {
+        answer.size_noted = 1;
+        if (size > to->attr.size)
+            to->attr.size = size;
+    }
+    REPLY(request, write_reply, &answer);
+}
+
 static void op_append(struct target *target, struct rpc_request *request)
 {
     struct msg_append_request msg;
@@ -513,6 +548,9 @@ static void request_run(struct target *target, struct rpc_request *request)
         break;
     case OP_WRITE:
         op_write(target, request);
+        break;
+    case OP_COPY:
+        op_copy(target, request);
         break;
     case OP_APPEND:
         op_append(target, request);
