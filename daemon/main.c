@@ -58,6 +58,7 @@ enum option_id {
     OPTION_RUN_DIR,
     OPTION_SERVER,
     OPTION_SERVER_PROGRAM,
+    OPTION_RESTART,
     OPTION_SHARDS,
     OPTION_WAIT_GO,
     OPTION_STORE_DIR,
@@ -83,6 +84,7 @@ static const struct option long_options[] = {
     {"run-dir", required_argument, NULL, OPTION_RUN_DIR},
     {"server", no_argument, NULL, OPTION_SERVER},
     {"server-program", required_argument, NULL, OPTION_SERVER_PROGRAM},
+    {"restart", required_argument, NULL, OPTION_RESTART},
     {"shards", required_argument, NULL, OPTION_SHARDS},
     {"store-dir", required_argument, NULL, OPTION_STORE_DIR},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -152,6 +154,8 @@ static const char **text_field(struct arguments *arguments, int id)
         return &arguments->server.listen_address;
     case OPTION_MOUNT:
         return &arguments->supervisor.mount;
+    case OPTION_RESTART:
+        return &arguments->server.restart_ports;
     case OPTION_RUN_DIR:
         return &arguments->supervisor.run_dir;
     case OPTION_SERVER_PROGRAM:

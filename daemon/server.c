@@ -39,6 +39,18 @@ void server_shutdown_request(struct server *server, bool has_lost)
 
 /* ---- shards */
 
+/* The port that the shard listened on before, 0: any. */
+static uint16_t restart_port(const struct server_config *config, uint32_t index)
+{
+    const char *text = config->restart_ports;
+
+    for (uint32_t i = 0; text && i < index; i++) {
+        text = strchr(text, ',');
+        text = text ? text + 1 : NULL;
+    }
+    return text ? (uint16_t)strtoul(text, NULL, 10) : 0;
+}
+
 static int shard_open(struct server *server, uint32_t index, struct benchfs_error *err)
 {
     const struct server_config *config = &server->config;
@@ -60,6 +72,7 @@ static int shard_open(struct server *server, uint32_t index, struct benchfs_erro
                 .local_path = local_path,
                 .remote = config->listen_address ? &rpc_backend_ucx : NULL,
                 .listen_address = config->listen_address,
+                .listen_port = restart_port(config, index),
                 .node = config->node,
                 .instance = config->instance,
             },
@@ -204,7 +217,10 @@ static int shards_connect(struct server *server, struct benchfs_error *err)
         if (rc == 0)
             rc = shard_start(server->shards[i], err);
     }
-    for (uint32_t i = 0; rc == 0 && i < server->n_shards; i++)
+    /* who was restarted does not wait for others, which may be under way too */
+    for (uint32_t i = 0;
+         rc == 0 && !server->config.restart_ports && i < server->n_shards;
+         i++)
         rc = shard_peers_check(server->shards[i],
                                (unsigned)server->config.settings->connect_timeout_ms,
                                err);

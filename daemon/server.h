@@ -28,6 +28,9 @@ struct server_config {
     const char *store_dir;      /* of this job and node: shard-<k>/ go here */
     uint64_t capacity_bytes;    /* of this node */
     const char *listen_address; /* numeric IP for remote clients; NULL: local only */
+    /* NULL, or this takes the place of a server that has died, whose shards listened on
+     * these ports: "4711,4712" */
+    const char *restart_ports;
     int control_fd;
 };
 

@@ -421,6 +421,7 @@ void client_call_set(const struct client *client,
     rpc->target = target;
     rpc->client = 0;
     rpc->sequence = 0;
+    rpc->slot = 0;
     rpc->body = body;
     rpc->body_len = body_len;
     rpc->send = NULL;
@@ -428,6 +429,7 @@ void client_call_set(const struct client *client,
     rpc->recv = NULL;
     rpc->n_recv = 0;
     rpc->timeout_ms = client->timeout_ms;
+    rpc->is_once = false;
     rpc->status = 0;
     rpc->is_transport = false;
     rpc->reply_len = 0;

@@ -51,6 +51,7 @@ struct benchfs_config {
     enum config_connection_mode connection_mode;
     char *interface; /* name or subnet, or empty */
     uint64_t client_limit;
+    uint64_t restart_limit; /* of a server process, in a minute */
     uint64_t request_timeout_ms;
     uint64_t connect_timeout_ms;
     uint64_t start_timeout_ms;

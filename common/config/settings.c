@@ -183,6 +183,17 @@ static const struct config_setting settings[] = {
         .max = 1000000,
     },
     {
+        .name = "restart_limit",
+        .env = "BENCHFS_RESTART_LIMIT",
+        .argument = "COUNT",
+        .default_text = "5",
+        .help = "times a minute that a daemon is started again when it dies",
+        .type = &config_type_count,
+        .offset = offsetof(struct benchfs_config, restart_limit),
+        .min = 0,
+        .max = 1000,
+    },
+    {
         .name = "request_timeout",
         .env = "BENCHFS_REQUEST_TIMEOUT",
         .argument = "TIME",

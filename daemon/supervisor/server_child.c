@@ -36,7 +36,7 @@ static int listen_address(const struct supervisor *supervisor,
 }
 
 static int arguments_fill(const struct supervisor *supervisor,
-                          uint64_t capacity_bytes,
+                          const char *restart_ports,
                           struct arguments *arguments,
                           struct benchfs_error *err)
 {
@@ -62,11 +62,13 @@ static int arguments_fill(const struct supervisor *supervisor,
     arguments_printf(arguments, "--shards=%u", supervisor->n_shards);
     arguments_printf(arguments, "--host-id=%016" PRIx64, supervisor->host);
     arguments_printf(arguments, "--instance=%016" PRIx64, instance);
-    arguments_printf(arguments, "--capacity=%" PRIu64, capacity_bytes);
+    arguments_printf(arguments, "--capacity=%" PRIu64, supervisor->capacity_bytes);
     arguments_add_pair(arguments, "--run-dir", supervisor->place.run_dir);
     arguments_add_pair(arguments, "--store-dir", supervisor->place.store_dir);
     if (address[0])
         arguments_printf(arguments, "--listen=%s", address);
+    if (restart_ports)
+        arguments_add_pair(arguments, "--restart", restart_ports);
     free(config);
     return arguments->status ? benchfs_error_set(
                err, -arguments->status, "server process: out of memory")
@@ -125,7 +127,7 @@ static int message_expect(struct supervisor *supervisor,
 }
 
 int server_child_start(struct supervisor *supervisor,
-                       uint64_t capacity_bytes,
+                       const char *restart_ports,
                        struct bytes *ret_record,
                        struct benchfs_error *err)
 {
@@ -136,7 +138,7 @@ int server_child_start(struct supervisor *supervisor,
 
     control_message_init(&message);
     arguments_init(&arguments);
-    rc = arguments_fill(supervisor, capacity_bytes, &arguments, err);
+    rc = arguments_fill(supervisor, restart_ports, &arguments, err);
     if (rc == 0)
         rc = child_start(&supervisor->server, arguments.items, &options, err);
     if (rc == 0)

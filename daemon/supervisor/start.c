@@ -177,9 +177,7 @@ static int place_claim(struct supervisor *supervisor, struct benchfs_error *err)
 }
 
 /* The service's own from here on: directories empty, settings on record, sized. */
-static int place_prepare(struct supervisor *supervisor,
-                         uint64_t *ret_capacity_bytes,
-                         struct benchfs_error *err)
+static int place_prepare(struct supervisor *supervisor, struct benchfs_error *err)
 {
     const struct benchfs_config *config = supervisor->config;
     struct place *place = &supervisor->place;
@@ -196,7 +194,7 @@ static int place_prepare(struct supervisor *supervisor,
         rc = space_capacity(place->store_fd,
                             place->store_dir,
                             config->capacity_bytes,
-                            ret_capacity_bytes,
+                            &supervisor->capacity_bytes,
                             err);
     if (rc)
         return rc;
@@ -243,27 +241,23 @@ static int table_exchange(struct supervisor *supervisor,
     return rc;
 }
 
-static int servers_start(struct supervisor *supervisor,
-                         uint64_t capacity_bytes,
-                         struct benchfs_error *err)
+static int servers_start(struct supervisor *supervisor, struct benchfs_error *err)
 {
     struct bytes record = BYTES_INIT(BOOTSTRAP_RECORD_MAX);
-    struct bytes table = BYTES_INIT(64u << 20);
     int rc;
 
     supervisor->host = host_id(supervisor);
-    rc = server_child_start(supervisor, capacity_bytes, &record, err);
+    rc = server_child_start(supervisor, NULL, &record, err);
     supervisor_phase_end(supervisor, "server-start");
     if (rc == 0)
-        rc = table_exchange(supervisor, &record, &table, err);
+        rc = table_exchange(supervisor, &record, &supervisor->table, err);
     supervisor_phase_end(supervisor, "table");
     if (rc == 0)
-        rc = server_child_connect(supervisor, &table, err);
+        rc = server_child_connect(supervisor, &supervisor->table, err);
     supervisor_phase_end(supervisor, "connect");
     if (rc == 0)
         rc = rank_meet_plain(supervisor, err);
     supervisor_phase_end(supervisor, "connected");
-    bytes_fini(&table);
     bytes_fini(&record);
     return rc;
 }
@@ -324,7 +318,6 @@ static int go_wait(struct supervisor *supervisor, struct benchfs_error *err)
 
 int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
 {
-    uint64_t capacity_bytes = 0;
     int rc;
 
     if (supervisor->options->waits_for_go)
@@ -349,10 +342,10 @@ int supervisor_start(struct supervisor *supervisor, struct benchfs_error *err)
     if (rc == SUPERVISOR_JOINED)
         return supervisor_join(supervisor, err);
     if (rc == 0)
-        rc = place_prepare(supervisor, &capacity_bytes, err);
+        rc = place_prepare(supervisor, err);
     supervisor_phase_end(supervisor, "prepare");
     if (rc == 0)
-        rc = servers_start(supervisor, capacity_bytes, err);
+        rc = servers_start(supervisor, err);
     if (rc == 0)
         rc = agents_start(supervisor, err);
     supervisor->is_started = rc == 0;

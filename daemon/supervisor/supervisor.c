@@ -26,6 +26,7 @@ static void supervisor_init(struct supervisor *supervisor,
         .phase_start_ns = clock_now_ns(),
         .place = PLACE_INIT,
         .signal_fd = -1,
+        .table = BYTES_INIT(64u << 20),
         .server = CHILD_INIT("server process"),
         .agent = CHILD_INIT("agent"),
         .stage = CHILD_INIT("stage-in"),
@@ -39,6 +40,7 @@ static void supervisor_fini(struct supervisor *supervisor)
     bootstrap_destroy(supervisor->bootstrap);
     place_close(&supervisor->place);
     supervisor_events_close(supervisor);
+    bytes_fini(&supervisor->table);
     free(supervisor->socket_path);
     free(supervisor->mount);
 }
@@ -54,15 +56,27 @@ void supervisor_phase_end(struct supervisor *supervisor, const char *name)
     supervisor->phase_start_ns = now;
 }
 
-/* Until the end is asked for (0) or something has failed. */
-static int supervisor_watch(struct supervisor *supervisor, struct benchfs_error *err)
+/* One event: -ESHUTDOWN when the end is asked for, else -errno with a text. */
+static int event_take(struct supervisor *supervisor, struct benchfs_error *err)
 {
     int rc = supervisor_wait(supervisor, supervisor->server.control_fd, FOREVER);
 
     if (rc == -EINTR || rc == -ENOLINK)
-        return 0;
-    rc = rc ? supervisor_wait_error(supervisor, rc, err)
-            : server_child_message(supervisor, err);
+        return -ESHUTDOWN;
+    return rc ? supervisor_wait_error(supervisor, rc, err)
+              : server_child_message(supervisor, err);
+}
+
+/* Until the end is asked for (0) or something has failed that can't be mended. */
+static int supervisor_watch(struct supervisor *supervisor, struct benchfs_error *err)
+{
+    int rc;
+
+    do {
+        rc = event_take(supervisor, err);
+        if (rc == -ECHILD && supervisor_dead_child(supervisor) == &supervisor->server)
+            rc = server_child_restart(supervisor, err);
+    } while (rc == 0);
     return rc == -ESHUTDOWN ? 0 : rc;
 }
 

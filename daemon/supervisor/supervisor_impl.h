@@ -29,6 +29,10 @@ struct supervisor {
     bool is_started;     /* all rounds are done: the service is there on all nodes */
     uint64_t host;
     uint32_t n_shards;
+    uint64_t capacity_bytes;    /* of this node */
+    struct bytes table;         /* of all endpoints, once it is known */
+    uint64_t n_restarts;        /* of the server process, since … */
+    uint64_t restarts_since_ns; /* … then: clock_now_ns() */
     struct child server;
     struct child agent;
     struct child stage;
@@ -62,9 +66,10 @@ int supervisor_wait_error(struct supervisor *supervisor,
 
 /* ---- server_child.c --------------------------------------------------------- */
 
-/* Starts the server process and takes its endpoint record. */
+/* Starts the server process and takes its endpoint record. restart_ports: NULL, or the
+ * ports that a server which has died listened on, "4711,4712". */
 int server_child_start(struct supervisor *supervisor,
-                       uint64_t capacity_bytes,
+                       const char *restart_ports,
                        struct bytes *ret_record,
                        struct benchfs_error *err);
 /* Gives it the table and waits until it has reached all its peers. */
@@ -76,6 +81,12 @@ void server_child_stop(struct supervisor *supervisor);
 /* Takes a message the server sent by itself: -ESHUTDOWN: a client wants the end;
  * otherwise the server has failed, with its text in err. */
 int server_child_message(struct supervisor *supervisor, struct benchfs_error *err);
+
+/* ---- server_restart.c ------------------------------------------------------- */
+
+/* The server process has ended by itself, as err says: starts it again. -errno, with
+ * another text in err: it can't be had any more, or has died too often. */
+int server_child_restart(struct supervisor *supervisor, struct benchfs_error *err);
 
 /* ---- start.c ---------------------------------------------------------------- */
 
