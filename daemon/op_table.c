@@ -10,6 +10,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_PING] = {op_ping},
     [OP_TABLE] = {op_table_get},
     [OP_CLIENT_GONE] = {op_client_gone},
+    [OP_CLIENT_ALIVE] = {op_client_alive},
 
     [OP_LOOKUP] = {op_lookup},
     [OP_GETATTR] = {op_getattr},

@@ -102,11 +102,14 @@ int replay_record(struct op *op)
         .body = op->body,
         .body_len = op->body_len,
     };
+    int rc;
 
     if (!op->is_once || op->status
         || session_reply_get(op->shard, header->client, header->slot) > header->request)
         return 0;
-    return store_reply_put(op->shard->store, header->client, header->slot, &reply);
+    rc = session_note_state(op->shard, header->client);
+    return rc ? rc
+              : store_reply_put(op->shard->store, header->client, header->slot, &reply);
 }
 
 /* The first one's payload was lost with its connection, and nothing was done. */

@@ -6,6 +6,7 @@
 
 #include "base/table.h"
 #include "daemon/stage_host.h"
+#include "store/store.h"
 
 #define STEP_TASKS_MAX (16u << 20)
 
@@ -126,4 +127,46 @@ int service_task_exit(struct service *service,
     }
     *ret_is_last = step->n_ended == step->n_tasks;
     return 0;
+}
+
+/* ---- over a restart */
+
+enum note_kind {
+    NOTE_STATE = 1,
+    NOTE_TASK = 2, /* a: step, b: task, value: tasks of the step */
+};
+
+int service_state_store(struct store *store, enum service_state state)
+{
+    const struct store_note note = {.kind = NOTE_STATE, .value = state};
+
+    return store_note_put(store, &note);
+}
+
+int service_task_store(struct store *store,
+                       uint32_t step,
+                       uint32_t task,
+                       uint32_t n_tasks)
+{
+    const struct store_note note = {
+        .kind = NOTE_TASK, .a = step, .b = task, .value = n_tasks};
+
+    return store_note_put(store, &note);
+}
+
+static int note_load(void *arg, const struct store_note *note)
+{
+    struct service *service = arg;
+    bool is_last;
+
+    if (note->kind == NOTE_STATE && note->value <= SERVICE_TEARDOWN)
+        service->state = note->value;
+    if (note->kind == NOTE_TASK)
+        return service_task_exit(service, note->a, note->b, note->value, &is_last);
+    return 0;
+}
+
+int service_load(struct service *service, struct store *store)
+{
+    return store_note_scan(store, note_load, service);
 }

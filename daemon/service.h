@@ -14,8 +14,18 @@
 struct service;
 struct stage_host;
 
+struct store;
+
 /* 0 or -ENOMEM. */
 int service_create(struct service **ret);
+/* In a transaction: what was known before a restart. The state and the tasks that have
+ * ended are stored by those who change them. */
+int service_load(struct service *service, struct store *store);
+int service_state_store(struct store *store, enum service_state state);
+int service_task_store(struct store *store,
+                       uint32_t step,
+                       uint32_t task,
+                       uint32_t n_tasks);
 void service_destroy(struct service *service); /* NULL is fine */
 
 enum service_state service_state_get(const struct service *service);

@@ -4,20 +4,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
+#include "base/proc.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
-#include "daemon/replay.h"
+#include "daemon/server.h"
 #include "daemon/service.h"
+#include "daemon/session_store.h"
 #include "daemon/stage_host.h"
-
-/* One client's opens of one inode, by kind. */
-struct session_open {
-    unsigned n_readers;
-    unsigned n_appenders;
-    unsigned n_free_writers;
-};
+#include "daemon/watch.h"
 
 struct session_lock {
     struct list_node link;
@@ -25,19 +22,19 @@ struct session_lock {
     uint64_t owner;
 };
 
-static unsigned *kind_of(struct session_open *open, uint32_t flags)
+static uint32_t *kind_of(struct store_open *open, uint32_t flags)
 {
     if (!(flags & OPEN_WRITE))
         return &open->n_readers;
     return flags & OPEN_APPEND ? &open->n_appenders : &open->n_free_writers;
 }
 
-static bool is_unused(const struct session_open *open)
+static bool is_unused(const struct store_open *open)
 {
     return open->n_readers + open->n_appenders + open->n_free_writers == 0;
 }
 
-static struct session *session_get(struct shard *shard, uint64_t client)
+struct session *session_get(struct shard *shard, uint64_t client)
 {
     struct session *session = table_get(&shard->sessions, client);
 
@@ -47,6 +44,9 @@ static struct session *session_get(struct shard *shard, uint64_t client)
     if (!session)
         return NULL;
     session->client = client;
+    session->node = RPC_NODE_UNKNOWN;
+    session->peer_target = UINT32_MAX;
+    list_node_init(&session->watch_link);
     table_init(&session->opens);
     list_init(&session->remote_locks);
     table_init(&session->replies);
@@ -59,10 +59,11 @@ static struct session *session_get(struct shard *shard, uint64_t client)
 
 static void session_free(struct session *session)
 {
-    struct session_open *open;
+    struct store_open *open;
     struct list_node *node;
     size_t cursor = 0;
 
+    watch_forget(session);
     while ((open = table_next(&session->opens, &cursor, NULL)))
         free(open);
     table_fini(&session->opens);
@@ -87,10 +88,22 @@ static void *table_get_new(struct table *table, uint64_t key, size_t size)
     return value;
 }
 
-int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
+static void
+inode_count(struct open_inode *inode, uint64_t ino, const struct store_open *more)
+{
+    inode->ino = ino;
+    inode->n_opens += more->n_readers + more->n_appenders + more->n_free_writers;
+    inode->n_writers += more->n_appenders + more->n_free_writers;
+    inode->n_free_writers += more->n_free_writers;
+}
+
+int session_open_restore(struct shard *shard,
+                         uint64_t client,
+                         uint64_t ino,
+                         const struct store_open *open)
 {
     struct session *session = session_get(shard, client);
-    struct session_open *mine;
+    struct store_open *mine;
     struct open_inode *inode;
 
     if (!session)
@@ -102,26 +115,47 @@ int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t fl
             free(table_remove(&shard->open_inodes, ino));
         return -ENOMEM;
     }
-    inode->ino = ino;
-    inode->n_opens++;
-    inode->n_writers += (flags & OPEN_WRITE) != 0;
-    inode->n_free_writers += (flags & OPEN_WRITE) && !(flags & OPEN_APPEND);
-    ++*kind_of(mine, flags);
+    inode_count(inode, ino, open);
+    mine->n_readers += open->n_readers;
+    mine->n_appenders += open->n_appenders;
+    mine->n_free_writers += open->n_free_writers;
     return 0;
+}
+
+int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
+{
+    struct store_open one = {0}, stored = {0};
+    const struct store_open *mine;
+    struct session *session = session_get(shard, client);
+    int rc = session ? session_store_client(shard, session) : -ENOMEM;
+
+    if (rc)
+        return rc;
+    mine = table_get(&session->opens, ino);
+    if (mine)
+        stored = *mine;
+    ++*kind_of(&stored, flags);
+    rc = session_store_open(shard, session, ino, &stored);
+    if (rc)
+        return rc;
+    ++*kind_of(&one, flags);
+    return session_open_restore(shard, client, ino, &one);
 }
 
 int session_close(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
 {
     struct session *session = table_get(&shard->sessions, client);
-    struct session_open *mine = session ? table_get(&session->opens, ino) : NULL;
+    struct store_open *mine = session ? table_get(&session->opens, ino) : NULL;
+    int rc;
 
     if (!mine || *kind_of(mine, flags) == 0)
         return -EBADF;
     --*kind_of(mine, flags);
+    rc = session_store_open(shard, session, ino, mine);
     if (is_unused(mine))
         free(table_remove(&session->opens, ino));
     session_inode_drop(shard, ino, flags);
-    return 0;
+    return rc;
 }
 
 void session_inode_drop(struct shard *shard, uint64_t ino, uint32_t flags)
@@ -147,8 +181,18 @@ int session_note_forward(struct shard *shard, uint64_t client)
 
     if (!session)
         return -ENOMEM;
+    if (session->has_forwarded)
+        return 0;
     session->has_forwarded = true;
-    return 0;
+    session->is_stored = false; /* not with this */
+    return session_store_client(shard, session);
+}
+
+int session_note_state(struct shard *shard, uint64_t client)
+{
+    struct session *session = session_get(shard, client);
+
+    return session ? session_store_client(shard, session) : -ENOMEM;
 }
 
 uint64_t session_reply_get(const struct shard *shard, uint64_t client, uint16_t slot)
@@ -208,39 +252,47 @@ void session_lock_remove(struct shard *shard,
     }
 }
 
+/* In a fiber: the other targets may have something of the client. */
+static void others_tell(struct op *op, uint64_t client)
+{
+    struct msg_client_request gone = {.client = client};
+    struct peer_call *calls;
+    uint8_t body[MSG_client_request_MAX];
+    size_t len = msg_client_request_encode(&gone, body, sizeof(body));
+    int rc = peer_call_others(op, OP_CLIENT_GONE, body, len, &calls);
+
+    if (rc)
+        log_warn("client %016llx has gone, and not all targets could be told: %s",
+                 (unsigned long long)client,
+                 strerror(-rc));
+    free(calls);
+}
+
 /* In a fiber: brings sizes up to date, then closes the way the client would have. */
 static int session_end(struct op *op)
 {
+    const struct store_open none = {0};
     struct session *session = op->arg;
     struct shard *shard = op->shard;
-    struct session_open *open;
+    struct store_open *open;
     struct list_node *node;
     size_t cursor = 0;
     uint64_t ino;
 
-    while ((open = table_next(&session->opens, &cursor, &ino)))
+    while ((open = table_next(&session->opens, &cursor, &ino))) {
         inode_close_all(
             op, ino, open->n_readers, open->n_appenders, open->n_free_writers);
-    if (table_count(&session->replies) > 0)
-        replay_client_gone(shard, session->client);
+        (void)session_store_open(shard, session, ino, &none);
+    }
     while ((node = list_pop_front(&session->remote_locks))) {
         struct session_lock *lock = list_entry(node, struct session_lock, link);
 
         keylock_unlock(&shard->locks, lock->key, lock->owner);
         free(lock);
     }
-    if (session->has_forwarded && shard->n_targets > 1) {
-        struct msg_client_request gone = {.client = session->client};
-        struct peer_call *calls;
-        uint8_t body[MSG_client_request_MAX];
-
-        peer_call_others(op,
-                         OP_CLIENT_GONE,
-                         body,
-                         msg_client_request_encode(&gone, body, sizeof(body)),
-                         &calls);
-        free(calls);
-    }
+    if (session->has_forwarded && shard->n_targets > 1)
+        others_tell(op, session->client);
+    session_store_remove(shard, session);
     session_free(session);
     return 0;
 }
@@ -251,11 +303,94 @@ void session_client_gone(struct shard *shard, uint64_t client)
 
     if (shard->service)
         stage_host_client_gone(service_stage(shard->service), client);
-    if (session && op_spawn(shard, session_end, session)) {
+    if (!session)
+        return;
+    watch_forget(session);
+    if (op_spawn(shard, session_end, session)) {
         log_error("client %016llx: no memory to close its files",
                   (unsigned long long)client);
         session_free(session);
     }
+}
+
+/* ---- connections */
+
+/* A daemon that was restarted is another client; what the one before it held here, it
+ * does not know of. */
+static void predecessors_end(struct shard *shard, const struct rpc_client_info *info)
+{
+    struct session *session;
+    size_t cursor = 0;
+    uint64_t client;
+
+    while ((session = table_next(&shard->sessions, &cursor, &client))) {
+        if (session->kind == HELLO_DAEMON && session->peer_target == info->target
+            && client != info->id)
+            session_client_gone(shard, client);
+    }
+}
+
+/* Another daemon may ask whether it lives, also after our restart. */
+static int client_store(struct op *op)
+{
+    uint64_t client = *(uint64_t *)op->arg;
+    struct session *session = table_get(&op->shard->sessions, client);
+
+    free(op->arg);
+    return session ? session_store_client(op->shard, session) : 0;
+}
+
+static void client_store_spawn(struct shard *shard, uint64_t client)
+{
+    uint64_t *arg = malloc(sizeof(*arg));
+
+    if (!arg)
+        return;
+    *arg = client;
+    if (op_spawn(shard, client_store, arg))
+        free(arg);
+}
+
+void session_connected(struct shard *shard, const struct rpc_client_info *info)
+{
+    struct session *session = session_get(shard, info->id);
+
+    if (!session)
+        return; /* no memory: it has no state here until there is some */
+    watch_forget(session);
+    session->is_connected = true;
+    session->kind = info->kind;
+    session->is_local = info->is_local;
+    session->node = info->is_local ? shard->server->config.node : info->node;
+    session->peer_target = info->target;
+    if (info->is_local && info->pid > 0
+        && proc_start_time(info->pid, &session->pid_start) == 0)
+        session->pid = info->pid;
+    if (info->kind == HELLO_DAEMON)
+        predecessors_end(shard, info);
+    else if (info->is_local && info->kind == HELLO_CLIENT && shard->index == 0
+             && !session->is_stored)
+        client_store_spawn(shard, info->id);
+}
+
+static bool has_state(const struct session *session)
+{
+    return table_count(&session->opens) + table_count(&session->replies) > 0
+           || !list_is_empty(&session->remote_locks) || session->is_stored;
+}
+
+void session_disconnected(struct shard *shard, uint64_t client, bool is_evicted)
+{
+    struct session *session = table_get(&shard->sessions, client);
+
+    if (!session)
+        return;
+    session->is_connected = false;
+    /* a process of this node hangs up when it ends, and not before */
+    if ((session->is_local && !is_evicted) || !has_state(session))
+        session_client_gone(shard, client);
+    else
+        watch_add(shard, session);
 }
 
 void session_fini(struct shard *shard)

@@ -13,12 +13,14 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "daemon/op.h"
+#include "daemon/ops/ops.h"
 #include "daemon/peer.h"
-#include "daemon/replay.h"
 #include "daemon/server.h"
 #include "daemon/service.h"
 #include "daemon/session.h"
+#include "daemon/session_store.h"
 #include "daemon/stage_host.h"
+#include "daemon/watch.h"
 #include "proto/placement.h"
 #include "transport/auth_munge.h"
 
@@ -45,9 +47,14 @@ static void on_request(void *arg, struct rpc_request *request)
     list_push_back(&shard->incoming, &request->link);
 }
 
-static void on_client_gone(void *arg, uint64_t client)
+static void on_client_up(void *arg, const struct rpc_client_info *client)
 {
-    session_client_gone(arg, client);
+    session_connected(arg, client);
+}
+
+static void on_client_down(void *arg, uint64_t client, bool is_evicted)
+{
+    session_disconnected(arg, client, is_evicted);
 }
 
 /* ---- the thread */
@@ -168,12 +175,23 @@ static int clients_load(struct shard *shard, struct benchfs_error *err)
     int rc = store_txn_begin(shard->store);
 
     if (rc == 0) {
-        rc = replay_load(shard);
+        rc = session_store_load(shard);
         store_txn_abort(shard->store);
     }
     return rc ? benchfs_error_set(
                err, -rc, "target %u: its clients: %s", shard->target, strerror(-rc))
               : 0;
+}
+
+static int service_restore(struct shard *shard)
+{
+    int rc = store_txn_begin(shard->store);
+
+    if (rc == 0) {
+        rc = service_load(shard->service, shard->store);
+        store_txn_abort(shard->store);
+    }
+    return rc;
 }
 
 static int target_zero_init(struct shard *shard, struct benchfs_error *err)
@@ -186,6 +204,8 @@ static int target_zero_init(struct shard *shard, struct benchfs_error *err)
     rc = root_inode_ensure(shard);
     if (rc == 0)
         rc = service_create(&shard->service);
+    if (rc == 0)
+        rc = service_restore(shard);
     if (rc)
         return benchfs_error_set(err, -rc, "root directory: %s", strerror(-rc));
     rc = stage_host_create(shard, &stage, err);
@@ -205,6 +225,7 @@ static void lists_init(struct shard *shard)
     table_init(&shard->sessions);
     table_init(&shard->open_inodes);
     table_init(&shard->running);
+    watch_init(shard);
     keylock_init(&shard->locks, &shard->ready);
     sem_init(&shard->peers_checked, 0, 0);
 }
@@ -219,7 +240,8 @@ static int rpc_open(struct shard *shard,
     rpc.client = shard->client;
     shard->rpc_server = (struct rpc_server){
         .on_request = on_request,
-        .on_client_gone = on_client_gone,
+        .on_client_up = on_client_up,
+        .on_client_down = on_client_down,
         .arg = shard,
     };
     rpc.server = &shard->rpc_server;
@@ -362,6 +384,9 @@ int shard_start(struct shard *shard, struct benchfs_error *err)
 {
     int rc = op_spawn(shard, peers_ping, NULL);
 
+    /* of those that were open when the server died, or whose end it did not finish */
+    if (rc == 0)
+        rc = op_spawn(shard, inode_orphans_delete, NULL);
     if (rc)
         return benchfs_error_set(err, -rc, "no memory to start a shard");
     rc = pthread_create(&shard->thread, NULL, shard_main, shard);

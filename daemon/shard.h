@@ -39,13 +39,27 @@ struct task {
     void (*run)(struct task *task);
 };
 
-/* A client as this shard knows it: what it has open here, to be let go when it dies. */
+/* A client as this shard knows it: who it is, and what it has open here, to be let go
+ * when it is gone. Most of it survives a restart, see daemon/session_store.h. */
 struct session {
     uint64_t client;
-    struct table opens;       /* inode -> struct session_open */
+    uint8_t kind;         /* enum hello_kind; 0: it has not been connected here */
+    uint32_t node;        /* RPC_NODE_UNKNOWN: it comes through another daemon */
+    uint32_t peer_target; /* a daemon's own */
+    int pid;              /* of a process of this node; 0: not known */
+    uint64_t pid_start;   /* see proc_start_time() */
+    bool is_local;
+    bool is_connected;
+    bool is_stored;           /* the store knows who it is */
+    bool has_forwarded;       /* requests of it went on to other targets */
+    struct table opens;       /* inode -> struct store_open */
     struct list remote_locks; /* struct session_lock: dentries locked by DENTRY_LOCK */
     struct table replies;     /* slot -> number of the last request stored for it */
-    bool has_forwarded;       /* requests of it went on to other targets */
+
+    struct list_node watch_link; /* in shard->watched: daemon/watch.h */
+    uint64_t down_since_ns;
+    uint64_t check_at_ns;
+    unsigned check_interval_ms;
 };
 
 /* An inode homed here that somebody has open. */
@@ -83,6 +97,9 @@ struct shard {
     struct list calls;         /* struct peer_call: to start after the commit */
     struct list fiber_waiters; /* struct task: ops that wait for a fiber */
     struct list timers;        /* struct shard_timer, the earliest first */
+    struct list watched;       /* struct session: daemon/watch.h */
+    struct shard_timer watch_timer;
+    bool is_watching;
     uint64_t lock_sequence;
     struct service *service; /* target 0 only: the state of the whole service */
 

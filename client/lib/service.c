@@ -153,6 +153,7 @@ static int remote_create(void *arg, struct rpc **ret)
         .request_timeout_ms = client->timeout_ms,
         .connect_timeout_ms = client->table.connect_timeout_ms,
         .spin_us = SPIN_US,
+        .node = client->node,
     };
     int status = 0;
 

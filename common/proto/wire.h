@@ -5,7 +5,8 @@
  *
  * Changelog of the protocol
  *   1  first version
- *   2  header: slot; payload_len and reply_space in 32 bits
+ *   2  header: slot; payload_len and reply_space in 32 bits. HELLO: node and target.
+ *      CLIENT_ALIVE.
  *      COPY
  */
 #ifndef BENCHFS_PROTO_WIRE_H

@@ -95,7 +95,6 @@ static void lists_init(struct rpc *rpc)
     struct list *lists[] = {&rpc->peers,
                             &rpc->connections,
                             &rpc->accepted,
-                            &rpc->evicted,
                             &rpc->releasing,
                             &rpc->requests,
                             &rpc->finished,

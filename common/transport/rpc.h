@@ -76,13 +76,28 @@ void rpc_request_reply(struct rpc_request *request,
                        rpc_transfer_done done,
                        void *arg);
 
+/* What is known of a client when it has connected. */
+struct rpc_client_info {
+    uint64_t id;
+    uint8_t kind; /* enum hello_kind */
+    bool is_local;
+    uint32_t node;   /* RPC_NODE_UNKNOWN */
+    uint32_t target; /* a daemon's own */
+    int pid;         /* local: of the process; 0: not known */
+};
+
+#define RPC_NODE_UNKNOWN UINT32_MAX
+
 struct rpc_server {
     /* Takes over `request`. */
     void (*on_request)(void *arg, struct rpc_request *request);
-    /* A client's last connection to this rpc has gone (client id as in HELLO). Not told
-     * of one that was evicted: it comes back when it has something to say; but told
-     * when far more have been evicted than client_limit, of the oldest. */
-    void (*on_client_gone)(void *arg, uint64_t client);
+    /* A client has got a connection, beside others or as its first (id as in HELLO).
+     * May be NULL. */
+    void (*on_client_up)(void *arg, const struct rpc_client_info *client);
+    /* A client's last connection to this rpc has gone. is_evicted: the server wanted
+     * it. That does not mean that the client is: it connects again when it has
+     * something to say. */
+    void (*on_client_down)(void *arg, uint64_t client, bool is_evicted);
     void *arg;
 };
 
@@ -135,7 +150,7 @@ struct rpc_config {
     const char *listen_address;
     uint16_t listen_port;
     const struct rpc_auth *auth;
-    /* what a server tells in HELLO */
+    /* what a server tells in HELLO; a client: its node, or RPC_NODE_UNKNOWN */
     uint32_t target;
     uint32_t node;
     uint64_t instance;

@@ -174,6 +174,8 @@ void rpc_connection_up(struct rpc_connection *connection)
     struct msg_hello_request request = {
         .kind = config->kind,
         .uid = (uint32_t)geteuid(),
+        .node = config->node,
+        .target = config->kind == HELLO_DAEMON ? config->target : UINT32_MAX,
         .job = {.data = config->job, .len = (uint16_t)strlen(config->job)},
     };
     uint8_t body[MSG_hello_request_MAX];

@@ -38,8 +38,6 @@ struct rpc {
     unsigned n_accepted;
     unsigned n_ready_clients; /* accepted, READY, not daemons */
     struct table clients;     /* id -> struct rpc_client */
-    struct list evicted;      /* clients that were evicted, oldest first */
-    unsigned n_evicted;
 
     struct rpc_outgoing *calls[RPC_CALL_BUCKETS];
     struct list releasing; /* ended, the backend still has their memory */
@@ -57,7 +55,8 @@ struct rpc {
 struct rpc_client {
     uint64_t id;
     struct list connections; /* READY ones, by client_link */
-    struct list_node link;   /* in evicted or gone */
+    struct list_node link;   /* in gone */
+    bool is_evicted;
 };
 
 struct rpc_peer {

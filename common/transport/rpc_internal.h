@@ -51,11 +51,13 @@ struct rpc_connection {
     unsigned references;
     uint32_t uid; /* server: of the other side, once proven */
     bool is_local;
-    uint8_t kind;              /* server: enum hello_kind from HELLO */
-    uint8_t nonce[32];         /* server: what AUTH must be over */
-    uint64_t client_id;        /* server: from HELLO */
-    struct rpc_client *client; /* server: registry entry, from READY on */
-    struct list_node link;     /* rpc's list; a server's in order of use (LRU) */
+    int pid;                      /* server, local: of the other side's process; 0 */
+    uint8_t kind;                 /* server: enum hello_kind from HELLO */
+    uint32_t node, client_target; /* server: from HELLO */
+    uint8_t nonce[32];            /* server: what AUTH must be over */
+    uint64_t client_id;           /* server: from HELLO */
+    struct rpc_client *client;    /* server: registry entry, from READY on */
+    struct list_node link;        /* rpc's list; a server's in order of use (LRU) */
     struct list_node client_link;
     struct list calls;    /* client: struct rpc_outgoing sent, not ended */
     struct list requests; /* server: struct rpc_incoming not yet replied */

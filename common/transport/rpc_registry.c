@@ -3,9 +3,8 @@
  * Which clients a server has: their connections by client id, the limit and who makes
  * room, and the news of a client's last connection gone.
  *
- * An evicted client is not gone: it reconnects when it has something to say, so its
- * entry stays. Its connection is told goodbye; what the server has not answered by then
- * it never looks at, and the client sends it again over a new connection.
+ * An evicted client's connection is told goodbye; what the server has not answered by
+ * then it never looks at, and the client sends it again over a new connection.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,15 +12,6 @@
 #include "proto/messages.h"
 #include "proto/ops.h"
 #include "transport/rpc_core.h"
-
-/* Evicted clients remembered, as a multiple of the limit of live ones. */
-#define REGISTRY_EVICTED_FACTOR 16u
-
-static void client_is_gone(struct rpc *rpc, struct rpc_client *client)
-{
-    table_remove(&rpc->clients, client->id);
-    list_push_back(&rpc->gone, &client->link);
-}
 
 static void registry_evict(struct rpc_connection *connection)
 {
@@ -65,13 +55,8 @@ static struct rpc_client *client_get(struct rpc *rpc, uint64_t id)
 {
     struct rpc_client *client = table_get(&rpc->clients, id);
 
-    if (client) {
-        if (list_node_is_linked(&client->link)) {
-            list_remove(&client->link);
-            rpc->n_evicted--;
-        }
+    if (client)
         return client;
-    }
     client = calloc(1, sizeof(*client));
     if (!client)
         return NULL;
@@ -85,6 +70,22 @@ static struct rpc_client *client_get(struct rpc *rpc, uint64_t id)
     return client;
 }
 
+static void tell_up(struct rpc_connection *connection)
+{
+    const struct rpc_server *server = connection->rpc->config.server;
+    struct rpc_client_info info = {
+        .id = connection->client_id,
+        .kind = connection->kind,
+        .is_local = connection->is_local,
+        .node = connection->node,
+        .target = connection->client_target,
+        .pid = connection->pid,
+    };
+
+    if (server->on_client_up)
+        server->on_client_up(server->arg, &info);
+}
+
 int rpc_registry_add(struct rpc_connection *connection, uint64_t id)
 {
     struct rpc *rpc = connection->rpc;
@@ -94,23 +95,12 @@ int rpc_registry_add(struct rpc_connection *connection, uint64_t id)
         return -ENOMEM;
     connection->client = client;
     list_push_back(&client->connections, &connection->client_link);
+    tell_up(connection);
     if (connection->kind != HELLO_DAEMON) {
         rpc->n_ready_clients++;
         registry_make_room(rpc, connection);
     }
     return 0;
-}
-
-static void registry_remember(struct rpc *rpc, struct rpc_client *client)
-{
-    list_push_back(&rpc->evicted, &client->link);
-    rpc->n_evicted++;
-    if (rpc->n_evicted > REGISTRY_EVICTED_FACTOR * rpc->config.client_limit) {
-        struct list_node *oldest = list_pop_front(&rpc->evicted);
-
-        rpc->n_evicted--;
-        client_is_gone(rpc, list_entry(oldest, struct rpc_client, link));
-    }
 }
 
 void rpc_registry_remove(struct rpc_connection *connection)
@@ -126,10 +116,9 @@ void rpc_registry_remove(struct rpc_connection *connection)
         rpc->n_ready_clients--;
     if (!list_is_empty(&client->connections))
         return;
-    if (connection->is_evicted)
-        registry_remember(rpc, client);
-    else
-        client_is_gone(rpc, client);
+    table_remove(&rpc->clients, client->id);
+    client->is_evicted = connection->is_evicted;
+    list_push_back(&rpc->gone, &client->link);
 }
 
 unsigned rpc_registry_drain(struct rpc *rpc)
@@ -140,11 +129,10 @@ unsigned rpc_registry_drain(struct rpc *rpc)
 
     while ((node = list_pop_front(&rpc->gone))) {
         struct rpc_client *client = list_entry(node, struct rpc_client, link);
-        uint64_t id = client->id;
 
+        if (server && server->on_client_down && !rpc->is_destroying)
+            server->on_client_down(server->arg, client->id, client->is_evicted);
         free(client);
-        if (server && server->on_client_gone && !rpc->is_destroying)
-            server->on_client_gone(server->arg, id);
         n++;
     }
     return n;
@@ -152,10 +140,6 @@ unsigned rpc_registry_drain(struct rpc *rpc)
 
 void rpc_registry_fini(struct rpc *rpc)
 {
-    struct list_node *node;
-
-    while ((node = list_pop_front(&rpc->evicted)))
-        client_is_gone(rpc, list_entry(node, struct rpc_client, link));
     rpc_registry_drain(rpc);
     table_fini(&rpc->clients);
 }

@@ -341,6 +341,8 @@ static void hello_handle(struct rpc_incoming *in)
         rc = random_bytes(connection->nonce, sizeof(connection->nonce));
     if (!rc) {
         connection->kind = hello.kind;
+        connection->node = hello.node;
+        connection->client_target = hello.target;
         connection->client_id = in->request.header.client;
         connection->state = RPC_CHALLENGED;
         if (!needs_auth)

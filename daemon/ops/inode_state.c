@@ -402,6 +402,17 @@ static int inode_delete_spawn(struct op *op, uint64_t ino)
     return rc;
 }
 
+int inode_orphans_delete(struct op *op)
+{
+    uint64_t ino = 0;
+
+    while (store_orphan_next(op->shard->store, ino, &ino) == 0) {
+        if (!session_inode(op->shard, ino))
+            (void)inode_delete_spawn(op, ino);
+    }
+    return 0;
+}
+
 static int inode_end(struct op *op, const struct store_inode *inode)
 {
     struct shard *shard = op->shard;

@@ -61,6 +61,7 @@ int op_namespace_lock(struct op *op);
 int op_ping(struct op *op);
 int op_table_get(struct op *op);
 int op_client_gone(struct op *op);
+int op_client_alive(struct op *op); /* daemon/watch.c */
 int op_statfs(struct op *op);
 int op_status(struct op *op);
 int op_stats(struct op *op);
@@ -106,6 +107,9 @@ int inode_link_drop(struct op *op, uint64_t ino, struct store_inode *ret);
 /* Drops a link wherever the inode is homed. In a fiber unless it is homed here. */
 int inode_link_drop_any(struct op *op, uint64_t ino);
 /* Closes a dead client's opens. In a fiber. */
+/* In a fiber, when the shard starts: ends inodes without a name that nobody has open.
+ */
+int inode_orphans_delete(struct op *op);
 void inode_close_all(struct op *op,
                      uint64_t ino,
                      unsigned n_readers,

@@ -267,6 +267,8 @@ int op_task_exit(struct op *op)
     if (!op->shard->service)
         return -EINVAL;
     rc = service_task_exit(op->shard->service, m.step, m.task, m.n_tasks, &is_last);
+    if (rc == 0)
+        rc = service_task_store(op->shard->store, m.step, m.task, m.n_tasks);
     if (rc)
         return rc;
     reply.is_last = is_last;
@@ -281,7 +283,7 @@ int op_set_state(struct op *op)
     if (!op->shard->service || m.state > SERVICE_TEARDOWN)
         return -EINVAL;
     service_state_set(op->shard->service, m.state);
-    return 0;
+    return service_state_store(op->shard->store, m.state);
 }
 
 /* Target 0 tells one shard of each other node; these tell their supervisors. */

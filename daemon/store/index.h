@@ -27,6 +27,9 @@ enum index_db {
     INDEX_CHUNK,
     INDEX_ORPHAN,
     INDEX_REPLY,
+    INDEX_CLIENT,
+    INDEX_OPEN,
+    INDEX_NOTE,
     INDEX_N_DBS,
 };
 

@@ -45,6 +45,9 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_CHUNK] = "chunk",
     [INDEX_ORPHAN] = "orphan",
     [INDEX_REPLY] = "reply",
+    [INDEX_CLIENT] = "client",
+    [INDEX_OPEN] = "open",
+    [INDEX_NOTE] = "note",
 };
 
 int index_status(int rc)

@@ -230,6 +230,52 @@ int store_reply_scan(
     int (*each)(void *arg, uint64_t client, uint16_t slot, uint64_t request),
     void *arg);
 
+/* ---- clients, and what they have open */
+struct store_client {
+    uint32_t node; /* UINT32_MAX: not known */
+    uint32_t pid;  /* of a process of this node, and when it started; 0: not known */
+    uint64_t pid_start;
+    bool has_forwarded; /* requests of it went on to other targets */
+};
+int store_client_put(struct store *store,
+                     uint64_t client,
+                     const struct store_client *what);
+int store_client_remove(struct store *store, uint64_t client); /* none is fine */
+/* This and the next two stop with what `each` returns if that is not 0; it must not
+ * change the store. */
+int store_client_scan(struct store *store,
+                      int (*each)(void *arg,
+                                  uint64_t client,
+                                  const struct store_client *what),
+                      void *arg);
+
+struct store_open {
+    uint32_t n_readers, n_appenders, n_free_writers;
+};
+/* All counts 0: removes it. */
+int store_open_put(struct store *store,
+                   uint64_t client,
+                   uint64_t ino,
+                   const struct store_open *what);
+int store_open_scan(struct store *store,
+                    int (*each)(void *arg,
+                                uint64_t client,
+                                uint64_t ino,
+                                const struct store_open *what),
+                    void *arg);
+
+/* ---- small facts; what they mean is the caller's concern */
+struct store_note {
+    uint8_t kind;
+    uint32_t a, b;
+    uint32_t value;
+};
+/* Replaces the one with the same kind, a and b. */
+int store_note_put(struct store *store, const struct store_note *note);
+int store_note_scan(struct store *store,
+                    int (*each)(void *arg, const struct store_note *note),
+                    void *arg);
+
 /* ---- chunks */
 #define STORE_BLOCK_SIZE 4096u
 #define STORE_CHUNK_MAX  (64u << 20)

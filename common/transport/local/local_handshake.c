@@ -192,6 +192,8 @@ static void accept_one(struct local_state *state, int fd)
         connection->rpc_connection =
             rpc_accept(state->rpc, &rpc_backend_local, connection, true, uid);
         rc = connection->rpc_connection ? 0 : -EUSERS;
+        if (rc == 0)
+            connection->rpc_connection->pid = (int)connection->pid;
     }
     if (rc) {
         log_debug("local: refused process %d: %d", (int)connection->pid, rc);

@@ -585,10 +585,11 @@ static void on_request(void *arg, struct rpc_request *request)
     request_run(&service->targets[wanted], request);
 }
 
-static void on_client_gone(void *arg, uint64_t client)
+static void on_client_down(void *arg, uint64_t client, bool is_evicted)
 {
     (void)arg;
     (void)client;
+    (void)is_evicted;
 }
 
 static void slow_run(struct target *target)
@@ -670,7 +671,7 @@ static void target_start(struct fake_service *service, uint32_t number)
 
     list_init(&target->slow);
     target->server = (struct rpc_server){
-        .on_request = on_request, .on_client_gone = on_client_gone, .arg = target};
+        .on_request = on_request, .on_client_down = on_client_down, .arg = target};
     if (service->remote && number >= service->n_own) {
         config.remote = service->remote;
         config.auth = service->auth;

@@ -93,10 +93,11 @@ static void on_request(void *arg, struct rpc_request *request)
         request, 0, body, length, &payload, payload.iov_len > 0, pulled, NULL);
 }
 
-static void on_client_gone(void *arg, uint64_t client)
+static void on_client_down(void *arg, uint64_t client, bool is_evicted)
 {
     (void)arg;
     (void)client;
+    (void)is_evicted;
 }
 
 static void table_make(struct server *server)
@@ -119,7 +120,8 @@ static void table_make(struct server *server)
 static void server_main(const struct fixture *fixture, int ready)
 {
     struct server server = {.n_exits = 0};
-    struct rpc_server handlers = {on_request, on_client_gone, &server};
+    struct rpc_server handlers = {
+        .on_request = on_request, .on_client_down = on_client_down, .arg = &server};
     struct rpc_config config = {.client = 1,
                                 .job = "7",
                                 .kind = HELLO_DAEMON,

@@ -115,10 +115,12 @@ static void on_request(void *arg, struct rpc_request *request)
     }
 }
 
-static void on_client_gone(void *arg, uint64_t client)
+static void on_client_down(void *arg, uint64_t client, bool is_evicted)
 {
     struct service *service = arg;
 
+    if (is_evicted)
+        return;
     service->counters.n_gone++;
     service->counters.last_gone = client;
 }
@@ -143,7 +145,7 @@ static int service_create(struct service *service, const struct case_server *ser
 
     service->shared = server->shared;
     service->callbacks = (struct rpc_server){
-        .on_request = on_request, .on_client_gone = on_client_gone, .arg = service};
+        .on_request = on_request, .on_client_down = on_client_down, .arg = service};
     server->route->server_config(server, &config);
     rc = rpc_create(&config, &service->rpc, &err);
     if (rc) {

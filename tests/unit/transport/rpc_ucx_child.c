@@ -141,10 +141,11 @@ static void on_request(void *arg, struct rpc_request *request)
     reply(request, -EOPNOTSUPP, 0);
 }
 
-static void on_client_gone(void *arg, uint64_t client)
+static void on_client_down(void *arg, uint64_t client, bool is_evicted)
 {
     (void)arg;
     (void)client;
+    (void)is_evicted;
 }
 
 static void report(const struct rpc *rpc)
@@ -183,7 +184,7 @@ int child_main(int argc, char **argv)
     struct server server = {.memory = calloc(1, CHILD_MEMORY_MAX)};
     struct rpc_server handler = {
         .on_request = on_request,
-        .on_client_gone = on_client_gone,
+        .on_client_down = on_client_down,
         .arg = &server,
     };
     struct benchfs_error err = BENCHFS_ERROR_INIT;
