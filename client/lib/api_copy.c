@@ -7,6 +7,7 @@
 
 #include "client/api.h"
 #include "client/api_file.h"
+#include "proto/wire.h"
 
 /* The offset given, or the file's position. */
 static off_t place_get(struct api_file *file, const off_t *offset)
@@ -43,6 +44,11 @@ static ssize_t files_copy(struct api_file *from,
     uint64_t copied = 0;
     int status;
 
+    if (!(from->open_flags & OPEN_READ) || !(to->open_flags & OPEN_WRITE)
+        || to->open_flags & OPEN_APPEND)
+        return -EBADF;
+    if ((uint64_t)from_at + size < size || (uint64_t)to_at + size < size)
+        return -EOVERFLOW;
     if (from_at < 0 || to_at < 0)
         return -EINVAL;
     if (size > SSIZE_MAX)

@@ -16,6 +16,9 @@
      | O_SYNC | O_DSYNC | O_CLOEXEC | O_DIRECT | O_NOCTTY | O_NONBLOCK | O_LARGEFILE   \
      | O_NOATIME)
 
+/* While others replace the file again and again. */
+#define OPEN_TRIES 16
+
 /* ---- open ------------------------------------------------------------ */
 
 static int open_flags_get(int flags, uint32_t *ret)
@@ -50,18 +53,27 @@ static int existing_check(const struct benchfs *fs,
                           int flags,
                           uint32_t open_flags)
 {
-    int mask =
-        (open_flags & OPEN_READ ? R_OK : 0) | (open_flags & OPEN_WRITE ? W_OK : 0);
+    bool is_changed = open_flags & OPEN_WRITE || flags & O_TRUNC;
+    int mask = (open_flags & OPEN_READ ? R_OK : 0) | (is_changed ? W_OK : 0);
 
-    if (S_ISLNK(attr->mode))
-        return -ELOOP; /* O_NOFOLLOW */
-    if (S_ISDIR(attr->mode) && (open_flags & OPEN_WRITE || flags & O_CREAT))
+    if (S_ISLNK(attr->mode)) /* O_NOFOLLOW */
+        return flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
+    if (S_ISDIR(attr->mode) && (is_changed || flags & O_CREAT))
         return -EISDIR;
     if (!S_ISDIR(attr->mode) && flags & O_DIRECTORY)
         return -ENOTDIR;
     if (!S_ISDIR(attr->mode) && !S_ISREG(attr->mode))
         return -ENXIO;
     return api_permission_check(fs, attr, mask);
+}
+
+/* Linux cuts a file also when it is opened for reading only. */
+static int reader_truncate(struct benchfs *fs, uint64_t ino)
+{
+    struct msg_setattr_request change = {.ino = ino, .mask = SETATTR_SIZE};
+    struct wire_attr attr;
+
+    return client_setattr(fs->client, &change, &attr);
 }
 
 static int file_open(struct benchfs *fs,
@@ -74,6 +86,10 @@ static int file_open(struct benchfs *fs,
 
     *ret = NULL;
     if (status < 0 || S_ISDIR(attr->mode))
+        return status;
+    if (flags & O_TRUNC && !(open_flags & OPEN_WRITE))
+        status = reader_truncate(fs, attr->ino);
+    if (status < 0)
         return status;
     return client_file_open(fs->client, attr->ino, open_flags, ret);
 }
@@ -123,12 +139,43 @@ static int fd_make(struct benchfs *fs,
     return fd;
 }
 
-int benchfs_open(struct benchfs *fs, const char *path, int flags, mode_t mode)
+/* -ESTALE: what the path led to was removed or replaced before it could be opened. */
+static int path_open(struct benchfs *fs,
+                     const char *path,
+                     int flags,
+                     uint32_t open_flags,
+                     mode_t mode,
+                     uint64_t *ret_ino,
+                     struct client_file **ret)
 {
     bool is_exclusive = (flags & O_CREAT) && (flags & O_EXCL);
-    struct client_file *file = NULL;
+    bool is_followed = !is_exclusive && !(flags & O_NOFOLLOW);
     struct api_place place;
+    int status = api_walk(fs, path, is_followed ? API_FOLLOW : API_NOFOLLOW, &place);
+
+    if (status < 0)
+        return status;
+    if (place.is_found && is_exclusive)
+        return -EEXIST;
+    if (place.is_found) {
+        status = file_open(fs, &place.attr, flags, open_flags, ret);
+        if (status == -ENOENT)
+            status = -ESTALE;
+    } else if (flags & O_CREAT) {
+        status = file_create(fs, &place, flags, open_flags, mode, &place.attr, ret);
+    } else {
+        status = -ENOENT;
+    }
+    *ret_ino = place.attr.ino;
+    return status;
+}
+
+int benchfs_open(struct benchfs *fs, const char *path, int flags, mode_t mode)
+{
+    struct client_file *file = NULL;
     uint32_t open_flags = 0;
+    struct api_place place;
+    uint64_t ino = 0;
     int status = api_enter(fs);
 
     if (status == 0)
@@ -137,23 +184,17 @@ int benchfs_open(struct benchfs *fs, const char *path, int flags, mode_t mode)
         return status;
     if ((flags & O_CREAT) && (flags & O_DIRECTORY))
         return -EINVAL;
-    status = api_walk(fs,
-                      path,
-                      is_exclusive || flags & O_NOFOLLOW ? API_NOFOLLOW : API_FOLLOW,
-                      &place);
+    if (flags & O_CREAT && path[0] && path[strlen(path) - 1] == '/') {
+        /* whatever it is, or is not */
+        status = api_walk(fs, path, API_ENTRY, &place);
+        return status < 0 ? status : -EISDIR;
+    }
+    status = -ESTALE;
+    for (int i = 0; i < OPEN_TRIES && status == -ESTALE; i++)
+        status = path_open(fs, path, flags, open_flags, mode, &ino, &file);
     if (status < 0)
         return status;
-    if (place.is_found && is_exclusive)
-        return -EEXIST;
-    if (place.is_found)
-        status = file_open(fs, &place.attr, flags, open_flags, &file);
-    else if (flags & O_CREAT)
-        status = file_create(fs, &place, flags, open_flags, mode, &place.attr, &file);
-    else
-        status = -ENOENT;
-    if (status < 0)
-        return status;
-    return fd_make(fs, file, place.attr.ino, flags, open_flags);
+    return fd_make(fs, file, ino, flags, open_flags);
 }
 
 int benchfs_creat(struct benchfs *fs, const char *path, mode_t mode)

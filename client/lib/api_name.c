@@ -126,10 +126,13 @@ rename_check(const struct api_place *from, const struct api_place *to, unsigned 
         return flags & RENAME_NOREPLACE && to->last != API_LAST_NAME ? -EEXIST : -EBUSY;
     if (!from->is_found)
         return -ENOENT;
-    if (!S_ISDIR(from->attr.mode)
-        && (from->has_slash || (to->has_slash && !to->is_found)))
+    if (flags & RENAME_NOREPLACE && to->is_found)
+        return -EEXIST;
+    if (flags & RENAME_EXCHANGE && to->is_found && to->has_slash
+        && !S_ISDIR(to->attr.mode))
         return -ENOTDIR;
-    if (to->is_found && to->has_slash && !S_ISDIR(to->attr.mode))
+    if (!S_ISDIR(from->attr.mode)
+        && (from->has_slash || (to->has_slash && !(flags & RENAME_EXCHANGE))))
         return -ENOTDIR;
     return 0;
 }
@@ -178,10 +181,10 @@ int benchfs_link(struct benchfs *fs, const char *path, const char *new_path)
         return status;
     if (place.is_found)
         return -EEXIST;
-    if (S_ISDIR(from.mode))
-        return -EPERM;
     if (place.has_slash)
         return -ENOENT;
+    if (S_ISDIR(from.mode))
+        return -EPERM;
     return client_link(fs->client, from.ino, place.parent, place.name, &attr);
 }
 

@@ -127,10 +127,8 @@ static int walk_end(struct walk *walk, enum api_last last, struct api_place *ret
     place_set(walk, last, ret);
     ret->is_found = true;
     ret->has_slash = true;
-    ret->attr = walk->dir;
-    if (!is_root(&walk->dir))
-        return 0;
-    return client_getattr(walk->fs->client, PLACEMENT_ROOT_INO, &ret->attr);
+    /* what is known of a directory on the way is not all of it */
+    return client_getattr(walk->fs->client, walk->dir.ino, &ret->attr);
 }
 
 /* Cuts the next component off. Returns its length, 0: there is none, -ENAMETOOLONG. */

@@ -89,11 +89,12 @@ int client_lookup_entry(struct client *client,
 
     if (status < 0)
         return status;
-    /* The entry may have been removed or replaced between the two messages. */
-    status = lookup_once(client, parent, name, len, ret);
-    if (status == -ESTALE)
+    status = -ESTALE;
+    /* The entry may have been removed or replaced between the two messages, and again.
+     */
+    for (int i = 0; i < CLIENT_RACE_TRIES && status == -ESTALE; i++)
         status = lookup_once(client, parent, name, len, ret);
-    return status == -ESTALE ? -ENOENT : status;
+    return status;
 }
 
 int client_lookup(struct client *client,

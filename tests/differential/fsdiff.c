@@ -18,7 +18,7 @@ enum { OPS_MAX = 5000 };
 
 struct options {
     uint64_t seed;
-    unsigned sequences, length, processes, border, shrink_s, seconds;
+    unsigned sequences, length, processes, border, shrink_s, seconds, facts_every;
     const char *only;          /* indices of the operations to run, with commas */
     bool is_skipped[OP_KINDS]; /* kinds that are left out */
     bool shows_all;            /* print the sequence */
@@ -37,6 +37,7 @@ static void usage(FILE *out)
         "  -t, --seconds N     stop after that time, all well (no limit)\n"
         "  -x, --without KIND  leave out operations of this kind; repeatable\n"
         "  -o, --only LIST     run only these operations of the sequence: 3,17,20\n"
+        "  -f, --facts N       attributes around every Nth operation only (1)\n"
         "  -k, --shrink SEC    how long to look for a shorter sequence (30)\n"
         "  -v, --verbose       print the operations\n",
         out);
@@ -53,6 +54,7 @@ static int options_parse(struct options *options, int argc, char **argv)
                                           {"without", 1, NULL, 'x'},
                                           {"only", 1, NULL, 'o'},
                                           {"shrink", 1, NULL, 'k'},
+                                          {"facts", 1, NULL, 'f'},
                                           {"verbose", 0, NULL, 'v'},
                                           {"help", 0, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -63,8 +65,10 @@ static int options_parse(struct options *options, int argc, char **argv)
                                 .length = 200,
                                 .processes = 1,
                                 .border = 65536,
-                                .shrink_s = 30};
-    while ((id = getopt_long(argc, argv, "s:n:l:p:c:t:x:o:k:vh", longs, NULL)) != -1) {
+                                .shrink_s = 30,
+                                .facts_every = 1};
+    while ((id = getopt_long(argc, argv, "s:n:l:p:c:t:x:o:k:f:vh", longs, NULL))
+           != -1) {
         unsigned long long value = optarg ? strtoull(optarg, NULL, 10) : 0;
         unsigned number = (unsigned)value;
 
@@ -90,6 +94,9 @@ static int options_parse(struct options *options, int argc, char **argv)
         case 'k':
             options->shrink_s = number;
             break;
+        case 'f':
+            options->facts_every = number;
+            break;
         case 'o':
             options->only = optarg;
             break;
@@ -109,7 +116,8 @@ static int options_parse(struct options *options, int argc, char **argv)
         }
     }
     if (argc - optind != 2 || options->length == 0 || options->length > OPS_MAX
-        || options->processes == 0 || options->border < 4096)
+        || options->processes == 0 || options->facts_every == 0
+        || options->border < 4096)
         return -EINVAL;
     options->paths[0] = argv[optind];
     options->paths[1] = argv[optind + 1];
@@ -219,7 +227,8 @@ static int seed_run(const struct options *options,
 static int worker_run(const struct options *options, unsigned rank)
 {
     struct place place = {.paths = {options->paths[0], options->paths[1]},
-                          .labels = {"DIR", "REFERENCE"}};
+                          .labels = {"DIR", "REFERENCE"},
+                          .facts_every = options->facts_every};
     struct op *ops = calloc(options->length, sizeof *ops);
     const struct op **list = calloc(options->length, sizeof *list);
     time_t end = time(NULL) + (time_t)options->seconds;

@@ -11,6 +11,7 @@ struct place {
     const char *paths[2];  /* where each side makes its directory */
     const char *labels[2]; /* for messages */
     char name[64];         /* of that directory; nobody else's */
+    unsigned facts_every;  /* attributes are compared around every so many operations */
 };
 
 struct outcome {
@@ -27,7 +28,7 @@ int sequence_run(const struct place *place,
                  struct outcome *ret);
 /* Shortens list in place while it still differs, for at most limit_s seconds. Returns
  * the new length; the outcome of the last run that differed is in ret. */
-size_t sequence_shrink(const struct place *place,
+size_t sequence_shrink(const struct place *given,
                        const struct op **list,
                        size_t n,
                        unsigned limit_s,

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 /* Symlinks to .. must not lead out of our directory: a path may pass 40 of them. */
-enum { LEVELS = 44 };
+#ifndef SIDE_LEVELS
+#define SIDE_LEVELS 44
+#endif
 
 static int dir_make(int parent, const char *name)
 {
@@ -38,7 +40,7 @@ int side_open(struct side *side, const char *label, const char *path, const char
     if (parent < 0)
         goto fail;
     side->root = dir_make(parent, name);
-    for (int level = 0; side->root >= 0 && level < LEVELS; level++) {
+    for (int level = 0; side->root >= 0 && level < SIDE_LEVELS; level++) {
         close(parent);
         parent = side->root;
         side->root = dir_make(parent, "r");
