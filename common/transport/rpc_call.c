@@ -174,6 +174,12 @@ void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connecti
     if (out->n_sends++ > 0)
         header_renew(out);
     rc = connection->backend->send(connection, out);
+    if (rc && rpc_status_is_transient(rc) && rpc_outgoing_may_resend(out)) {
+        /* the connection has broken, and the backend is about to say so */
+        outgoing_queue(out);
+        rpc_connection_lost(connection, rc);
+        return;
+    }
     if (rc) {
         rpc_outgoing_end(out, rc, true);
         return;
@@ -330,6 +336,13 @@ void rpc_reply_end(struct rpc_outgoing *out, int status)
 {
     if (out->state != OUT_RECEIVING)
         return;
+    if (rpc_status_is_transient(status) && out->peer && !out->is_once) {
+        /* the payload was lost with the connection: the call fares as all others on it
+         */
+        out->state = OUT_SENT;
+        rpc_connection_lost(out->connection, status);
+        return;
+    }
     if (!status)
         out->rpc->stats.bytes_in += out->call->received;
     rpc_outgoing_end(out, status ? status : out->status, status != 0);

@@ -30,7 +30,7 @@ static void peer_is_ready(struct rpc_peer *peer)
     connection->state = RPC_READY;
     rpc_timer_clear(peer->rpc, &connection->timer);
     rpc_reconnect_reset(peer);
-    while ((node = list_front(&peer->queue)))
+    while (connection->state == RPC_READY && (node = list_front(&peer->queue)))
         rpc_outgoing_send(list_entry(node, struct rpc_outgoing, link), connection);
 }
 

@@ -17,7 +17,7 @@
 
 /* Whether another try may go better than one that ended so. What is not a matter of
  * time (who we are, what we speak, who is there) does not. */
-static bool is_transient(int status)
+bool rpc_status_is_transient(int status)
 {
     switch (status) {
     case -EHOSTDOWN:
@@ -62,7 +62,7 @@ bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
     uint64_t now_ns = clock_now_ns();
 
     if (peer->config.patience_ms == 0 || peer->rpc->is_destroying
-        || peer->rpc->is_impatient || !is_transient(status))
+        || peer->rpc->is_impatient || !rpc_status_is_transient(status))
         goto give_up;
     if (was_ready || peer->down_since_ns == 0) {
         peer->down_since_ns = now_ns;

@@ -129,7 +129,7 @@ killer() {
 }
 killer & killer=$!
 "$1/tests/fsdiff" --shrink 0 --seed $((400000 + SLURM_PROCID * 1000)) --sequences "$2" \
-    "$BENCHFS_MOUNT" "$own/"
+    "$BENCHFS_MOUNT" "$own"
 status=$?
 kill "$killer" && wait "$killer" 2>/dev/null
 echo "killed $(wc -l <"$own.kills") daemons"
