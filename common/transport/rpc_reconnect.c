@@ -69,6 +69,9 @@ bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
         peer->backoff_ms = BACKOFF_MIN_MS;
     }
     peer->failure = status;
+    /* a restarted server has the same port, but another worker address */
+    if (peer->config.socket_address_len > 0)
+        peer->config.use_worker_address = false;
     if (now_ns - peer->down_since_ns >= peer->config.patience_ms * CLOCK_NS_PER_MS
         || rpc_timer_set(peer->rpc, &peer->retry_timer, now_ns + backoff_ns(peer)))
         goto give_up;

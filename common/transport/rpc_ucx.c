@@ -12,10 +12,12 @@
 
 #include "base/log.h"
 #include "transport/rpc_ucx_address.h"
+#include "transport/rpc_ucx_device.h"
 #include "transport/rpc_ucx_internal.h"
 
 /* UCX is asked again while it has something, this often at most. */
 #define PROGRESS_ROUNDS 32
+#define DEVICES_MAX     4096
 
 struct ucx_region {
     struct list_node node;
@@ -73,6 +75,24 @@ static void config_defaults(ucp_config_t *config)
         settings_apply(config, tcp, sizeof(tcp) / sizeof(tcp[0]));
 }
 
+/* A worker address names all devices of its worker; were loopback among them, nodes
+ * would take each other's for their own. */
+static void config_devices(const struct ucx_state *state, ucp_config_t *config)
+{
+    const char *address = rpc_config_get(state->rpc)->listen_address;
+    char devices[DEVICES_MAX];
+    struct ucx_setting setting = {"UCX_NET_DEVICES", "NET_DEVICES", devices};
+    int rc;
+
+    if (!address || ucx_address_is_loopback(address))
+        return;
+    rc = ucx_device_list(devices, sizeof(devices));
+    if (rc == 0)
+        settings_apply(config, &setting, 1);
+    else
+        log_debug("ucx: no list of devices: %s", strerror(-rc));
+}
+
 static int context_create(struct ucx_state *state, struct benchfs_error *err)
 {
     ucp_params_t params = {
@@ -86,6 +106,7 @@ static int context_create(struct ucx_state *state, struct benchfs_error *err)
     if (status != UCS_OK)
         return ucx_error(err, "cannot read its configuration", status);
     config_defaults(config);
+    config_devices(state, config);
     status = ucp_init(&params, config, &state->context);
     ucp_config_release(config);
     if (status != UCS_OK) {

@@ -241,8 +241,10 @@ static struct ucx_link *connect_find(struct ucx_state *state,
     list_for_each(node, &state->links)
     {
         link = list_entry(node, struct ucx_link, node);
-        if (link->ep && link->ep == message->reply_ep)
-            return link->is_server && !link->is_up ? link : NULL;
+        /* Two workers that connect to each other's addresses at once may share an
+         * endpoint of UCX: then this is not about our own connection to the peer. */
+        if (link->ep && link->ep == message->reply_ep && link->is_server)
+            return link->is_up ? NULL : link;
     }
     if (message->data_len == 0 || message->is_late
         || message->data_len > UCX_ADDRESS_MAX)
