@@ -8,67 +8,19 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "rng.h"
+#include "turns.h"
 
-enum { FILE_MAX = 768 * 1024, RECORD = 1009, RECORDS = 400, WAIT_S = 60 };
-
-struct turns {
-    const char *dir;
-    unsigned rank, n_ranks, n_turns, ops_per_turn, border;
-    uint64_t seed;
-    bool has_mmap, is_verbose;
-    int fd;
-    unsigned turn;
-    size_t size; /* of the model */
-    uint8_t model[FILE_MAX];
-    uint8_t data[FILE_MAX];
-};
-
-static int fail(const struct turns *turns, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* Says what is wrong; -1. */
-static int fail(const struct turns *turns, const char *format, ...)
-{
-    va_list args;
-
-    printf("DIFFERENCE seed %llu rank %u turn %u: ",
-           (unsigned long long)turns->seed,
-           turns->rank,
-           turns->turn);
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    printf("\n");
-    fflush(stdout);
-    return -1;
-}
+enum { RECORD = 1009, RECORDS = 400, WAIT_S = 60, OPS_OF_PART = 40 };
 
 /* ---- who may go on ---------------------------------------------------------- */
-
-static void path_of(const struct turns *turns, char path[4096], const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void path_of(const struct turns *turns, char path[4096], const char *format, ...)
-{
-    va_list args;
-    int n = snprintf(path, 4096, "%s/", turns->dir);
-
-    va_start(args, format);
-    vsnprintf(path + n, (size_t)(4096 - n), format, args);
-    va_end(args);
-}
 
 /* A mark that others wait for: a name, which is there for all once the call has
  * returned. */
@@ -114,233 +66,6 @@ static int barrier(const struct turns *turns, const char *kind)
     return status;
 }
 
-/* ---- checks ----------------------------------------------------------------- */
-
-static int range_check(
-    struct turns *turns, const uint8_t *got, size_t at, size_t len, const char *how)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (got[i] != turns->model[at + i])
-            return fail(turns,
-                        "%s at %zu len %zu: byte %zu is %02x, not %02x (size %zu)",
-                        how,
-                        at,
-                        len,
-                        at + i,
-                        got[i],
-                        turns->model[at + i],
-                        turns->size);
-    }
-    return 0;
-}
-
-static int read_check(struct turns *turns, size_t at, size_t len)
-{
-    ssize_t n = pread(turns->fd, turns->data, len, (off_t)at);
-    size_t want = at >= turns->size        ? 0
-                  : turns->size - at < len ? turns->size - at
-                                           : len;
-
-    if (n < 0 || (size_t)n != want)
-        return fail(turns,
-                    "pread at %zu len %zu: %zd, not %zu (size %zu): %s",
-                    at,
-                    len,
-                    n,
-                    want,
-                    turns->size,
-                    n < 0 ? strerror(errno) : "");
-    return range_check(turns, turns->data, at, want, "pread");
-}
-
-static int whole_check(struct turns *turns)
-{
-    struct stat st;
-
-    if (fstat(turns->fd, &st) != 0 || (size_t)st.st_size != turns->size)
-        return fail(turns, "size %lld, not %zu", (long long)st.st_size, turns->size);
-    return read_check(turns, 0, FILE_MAX);
-}
-
-/* ---- one operation, which every process knows and one carries out ------------ */
-
-enum turn_kind {
-    TURN_WRITE,
-    TURN_READ,
-    TURN_TRUNCATE,
-    TURN_PUNCH,
-    TURN_MAP_WRITE,
-    TURN_MAP_READ,
-    TURN_REOPEN,
-    TURN_FSYNC,
-    TURN_KINDS
-};
-
-struct turn_op {
-    enum turn_kind kind;
-    size_t at, len;
-    uint64_t seed;
-};
-
-static struct turn_op turn_op_random(struct rng *rng, const struct turns *turns)
-{
-    static const enum turn_kind kinds[] = {TURN_WRITE,
-                                           TURN_WRITE,
-                                           TURN_WRITE,
-                                           TURN_WRITE,
-                                           TURN_READ,
-                                           TURN_READ,
-                                           TURN_TRUNCATE,
-                                           TURN_PUNCH,
-                                           TURN_MAP_WRITE,
-                                           TURN_MAP_WRITE,
-                                           TURN_MAP_READ,
-                                           TURN_MAP_READ,
-                                           TURN_REOPEN,
-                                           TURN_FSYNC};
-    struct turn_op op = {.kind = kinds[rng_below(rng, sizeof kinds / sizeof *kinds)]};
-
-    op.at = rng_below(rng, 3) == 0
-                ? (size_t)turns->border * rng_below(rng, 8) + rng_below(rng, 9)
-                : rng_below(rng, FILE_MAX * 3 / 4);
-    op.len = rng_below(rng, 2) == 0 ? rng_below(rng, 5000) + 1
-                                    : rng_below(rng, turns->border * 3) + 1;
-    if (op.at + op.len > FILE_MAX)
-        op.len = FILE_MAX - op.at;
-    op.seed = rng_next(rng);
-    return op;
-}
-
-static void model_resize(struct turns *turns, size_t size)
-{
-    if (size > turns->size)
-        memset(turns->model + turns->size, 0, size - turns->size);
-    turns->size = size;
-}
-
-/* The part of [at, at + len) that is in the file. */
-static size_t within(const struct turns *turns, const struct turn_op *op)
-{
-    if (op->at >= turns->size)
-        return 0;
-    return turns->size - op->at < op->len ? turns->size - op->at : op->len;
-}
-
-static void model_apply(struct turns *turns, const struct turn_op *op)
-{
-    switch (op->kind) {
-    case TURN_WRITE:
-        if (op->at + op->len > turns->size)
-            model_resize(turns, op->at + op->len);
-        rng_fill(op->seed, turns->model + op->at, op->len);
-        break;
-    case TURN_MAP_WRITE:
-        if (turns->has_mmap)
-            rng_fill(op->seed, turns->model + op->at, within(turns, op));
-        break;
-    case TURN_TRUNCATE:
-        model_resize(turns, op->at);
-        break;
-    case TURN_PUNCH:
-        memset(turns->model + op->at, 0, within(turns, op));
-        break;
-    default:
-        break;
-    }
-}
-
-static int map_apply(struct turns *turns, const struct turn_op *op)
-{
-    size_t len = within(turns, op), start = op->at & ~(size_t)4095;
-    size_t map_len = op->at - start + len;
-    bool is_write = op->kind == TURN_MAP_WRITE;
-    int status = 0;
-    uint8_t *map;
-
-    if (len == 0 || !turns->has_mmap)
-        return 0;
-    map = mmap(NULL,
-               map_len,
-               is_write ? PROT_READ | PROT_WRITE : PROT_READ,
-               MAP_SHARED,
-               turns->fd,
-               (off_t)start);
-    if (map == MAP_FAILED)
-        return fail(turns, "mmap: %s", strerror(errno));
-    if (is_write) {
-        rng_fill(op->seed, map + (op->at - start), len);
-        if (msync(map, map_len, MS_SYNC) != 0)
-            status = fail(turns, "msync: %s", strerror(errno));
-    } else {
-        status = range_check(turns, map + (op->at - start), op->at, len, "mapping");
-    }
-    munmap(map, map_len);
-    return status;
-}
-
-static int file_open(struct turns *turns, int flags)
-{
-    char path[4096];
-
-    path_of(turns, path, "file");
-    if (turns->fd >= 0 && close(turns->fd) != 0)
-        return fail(turns, "close: %s", strerror(errno));
-    turns->fd = open(path, O_RDWR | flags, 0600);
-    return turns->fd < 0 ? fail(turns, "open: %s", strerror(errno)) : 0;
-}
-
-static int file_apply(struct turns *turns, const struct turn_op *op)
-{
-    ssize_t n;
-
-    switch (op->kind) {
-    case TURN_WRITE:
-        rng_fill(op->seed, turns->data, op->len);
-        n = pwrite(turns->fd, turns->data, op->len, (off_t)op->at);
-        return n == (ssize_t)op->len ? 0
-                                     : fail(turns, "pwrite: %zd of %zu", n, op->len);
-    case TURN_READ:
-        return read_check(turns, op->at, op->len);
-    case TURN_TRUNCATE:
-        return ftruncate(turns->fd, (off_t)op->at)
-                   ? fail(turns, "ftruncate: %s", strerror(errno))
-                   : 0;
-    case TURN_PUNCH:
-        return fallocate(turns->fd,
-                         FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-                         (off_t)op->at,
-                         (off_t)op->len)
-                   ? fail(turns, "fallocate: %s", strerror(errno))
-                   : 0;
-    case TURN_REOPEN:
-        return file_open(turns, 0);
-    case TURN_FSYNC:
-        return fsync(turns->fd) ? fail(turns, "fsync: %s", strerror(errno)) : 0;
-    default:
-        return map_apply(turns, op);
-    }
-}
-
-static void turn_op_print(const struct turns *turns, const struct turn_op *op)
-{
-    static const char *const names[TURN_KINDS] = {"write",
-                                                  "read",
-                                                  "truncate",
-                                                  "punch",
-                                                  "map write",
-                                                  "map read",
-                                                  "reopen",
-                                                  "fsync"};
-
-    printf("turn %u rank %u: %s %zu len %zu (size before: %zu)\n",
-           turns->turn,
-           turns->rank,
-           names[op->kind],
-           op->at,
-           op->len,
-           turns->size);
-}
-
 static int turn_run(struct turns *turns)
 {
     struct rng rng = {.state = turns->seed * 1000003 + turns->turn};
@@ -353,10 +78,11 @@ static int turn_run(struct turns *turns)
     if (is_ours && status == 0 && turns->turn > 0)
         status = whole_check(turns);
     for (unsigned i = 0; status == 0 && i < turns->ops_per_turn; i++) {
-        struct turn_op op = turn_op_random(&rng, turns);
+        struct turn_op op = turn_op_random(&rng, turns, (struct range){0, FILE_MAX});
 
+        turn_op_note(turns, &op, turns->turn % turns->n_ranks);
         if (is_ours && turns->is_verbose)
-            turn_op_print(turns, &op);
+            turn_op_print(&op);
         if (is_ours)
             status = file_apply(turns, &op);
         model_apply(turns, &op);
@@ -384,6 +110,34 @@ static int records_run(struct turns *turns)
         model_resize(turns, RECORDS * RECORD);
     for (size_t i = 0; i < RECORDS; i++)
         rng_fill(turns->seed + turns->turn + i, turns->model + i * RECORD, RECORD);
+    return status ? status : whole_check(turns);
+}
+
+/* Each works in a part of its own, of whole blocks: in which order the parts change
+ * does not matter, so all know what is in them in the end. */
+static int parts_run(struct turns *turns)
+{
+    size_t part = FILE_MAX / turns->n_ranks / BLOCK * BLOCK;
+    int status = 0;
+
+    if (ftruncate(turns->fd, FILE_MAX) != 0)
+        return fail(turns, "ftruncate: %s", strerror(errno));
+    model_resize(turns, FILE_MAX);
+    for (unsigned rank = 0; status == 0 && rank < turns->n_ranks; rank++) {
+        struct rng rng = {.state = turns->seed * 7919 + turns->turn * 64 + rank};
+        struct range range = {rank * part, (rank + 1) * part};
+
+        for (unsigned i = 0; status == 0 && i < OPS_OF_PART; i++) {
+            struct turn_op op = turn_op_random(&rng, turns, range);
+
+            turn_op_note(turns, &op, rank);
+            if (rank == turns->rank)
+                status = file_apply(turns, &op);
+            model_apply(turns, &op);
+        }
+    }
+    if (status == 0)
+        status = barrier(turns, "parts");
     return status ? status : whole_check(turns);
 }
 
@@ -432,7 +186,8 @@ static int appends_run(struct turns *turns)
 
 static void clear(const struct turns *turns)
 {
-    static const char *const kinds[] = {"done", "records", "appends", "start", "end"};
+    static const char *const kinds[] = {
+        "done", "records", "parts", "appends", "start", "cut", "end"};
     char path[4096];
 
     for (unsigned turn = 0; turn <= turns->n_turns; turn++) {
@@ -453,7 +208,10 @@ static int rank_run(struct turns *turns)
 {
     int status;
 
-    turns->fd = -1;
+    turns->fd = turns->direct_fd = -1;
+    turns->direct = aligned_alloc(BLOCK, FILE_MAX);
+    if (!turns->direct)
+        return 1;
     status = file_open(turns, O_CREAT);
     if (status == 0)
         status = barrier(turns, "start");
@@ -464,6 +222,10 @@ static int rank_run(struct turns *turns)
         status = mark_wait(turns, "done", turns->turn, turns->turn % turns->n_ranks);
         if (status == 0)
             status = records_run(turns);
+        if (status == 0)
+            status = barrier(turns, "cut"); /* all have looked */
+        if (status == 0)
+            status = parts_run(turns);
         if (status == 0)
             status = appends_run(turns);
         if (status == 0)
@@ -477,6 +239,9 @@ static int rank_run(struct turns *turns)
     fflush(stdout);
     if (turns->fd >= 0)
         close(turns->fd);
+    if (turns->direct_fd >= 0)
+        close(turns->direct_fd);
+    free(turns->direct);
     return status == 0 ? 0 : 1;
 }
 

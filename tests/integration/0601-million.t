@@ -25,7 +25,7 @@ total=0
 for daemons in 1 2 4; do
     ok "$daemons daemons, $processes processes" benchfs run -n "$daemons" -- bash -c 'fsdiff-library \
         -x mkfifo -x mmap_read -x mmap_write --facts 20 --shrink 30 "$@" benchfs:/ "$reference"' \
-        fsdiff --seed "$seed" --sequences "$sequences" --length "$length" --processes "$processes"
+        fsdiff --seed "$seed" --sequences "$sequences" --length "$length" --processes "$processes" || grep -h DIFFERENCE "$test_dir/.output" | cut -c1-300 | diag
     n=$(sed -n 's/^process .*: \([0-9]*\) operations.*/\1/p' "$test_dir/.output" | paste -sd+ | bc)
     total=$((total + n)) seed=$((seed + processes * sequences))
 done
