@@ -84,11 +84,12 @@ int fd_add(int inner, const char *path)
 
 int library_close(int fd)
 {
-    struct descriptor *descriptor = &descriptors[fd - LIBRARY_FD];
+    struct descriptor *descriptor;
     int status = 0;
 
     if (!fd_is_library(fd))
         return close(fd);
+    descriptor = &descriptors[fd - LIBRARY_FD];
     if (descriptor->inner >= 0)
         status = benchfs_close(library(), descriptor->inner);
     free(descriptor->path);

@@ -27,7 +27,7 @@ static void process_start(struct case_server *server)
 static void test_processes(void **state)
 {
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
 
     (void)state;
     process_start(&server);
@@ -67,7 +67,7 @@ static void test_server_killed(void **state)
 {
     static uint8_t data[1 << 20];
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     struct outcome outcomes[2] = {0};
     struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
     struct rpc_call calls[2];
@@ -121,7 +121,7 @@ static void client_killed_main(const struct case_server *server)
     static uint8_t data[1 << 20];
     struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
     struct rpc_call call = {.recv = &iov, .n_recv = 1};
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     pid_t parent = getpid();
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -140,7 +140,7 @@ static void test_client_killed(void **state)
 {
     struct deadline deadline = deadline_after_ms(10000);
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     struct case_counters counters;
     struct rpc_call release = {0};
     pid_t pid;
@@ -172,7 +172,7 @@ static void test_client_killed(void **state)
 static void test_no_server(void **state)
 {
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     struct rpc_call call = {0};
 
     (void)state;
@@ -210,7 +210,7 @@ static void test_path_in_use(void **state)
 static int as_nobody(const struct case_server *server)
 {
     struct rpc_call call = {0};
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     int rc;
 
     if (setgid(NOBODY) || setuid(NOBODY))
@@ -252,7 +252,7 @@ static void test_root_client(void **state)
     struct rpc_call held = {.recv = &iov, .n_recv = 1, .timeout_ms = 50};
     struct rpc_call release = {0};
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
 
     (void)state;
     if (geteuid() != 0)
@@ -521,7 +521,7 @@ static void test_hostile_messages(void **state)
 static void test_bad_address(void **state)
 {
     struct case_server server;
-    struct case_client client;
+    struct case_client client = {.patience_ms = 0};
     uint8_t range[8];
     struct iovec iov = {.iov_base = (void *)4096, .iov_len = 1 << 20};
     struct rpc_call put = {.body = range,
