@@ -36,6 +36,9 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_APPEND] = {op_append},
     [OP_FALLOCATE] = {op_fallocate},
     [OP_SEEK] = {op_seek},
+    [OP_LOCK] = {op_lock},
+    [OP_LOCK_TEST] = {op_lock_test},
+    [OP_LOCK_CANCEL] = {op_lock_cancel},
     [OP_COPY] = {op_copy},
 
     [OP_CHUNK_TRUNCATE] = {op_chunk_truncate},

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "daemon/lock_table.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
 #include "daemon/server.h"
@@ -290,6 +291,7 @@ static int session_end(struct op *op)
         keylock_unlock(&shard->locks, lock->key, lock->owner);
         free(lock);
     }
+    lock_table_client_gone(shard, session->client);
     if (session->has_forwarded && shard->n_targets > 1)
         others_tell(op, session->client);
     session_store_remove(shard, session);

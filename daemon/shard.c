@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "daemon/lock_table.h"
 #include "daemon/op.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -176,6 +177,8 @@ static int clients_load(struct shard *shard, struct benchfs_error *err)
 
     if (rc == 0) {
         rc = session_store_load(shard);
+        if (rc == 0)
+            rc = lock_table_load(shard);
         store_txn_abort(shard->store);
     }
     return rc ? benchfs_error_set(
@@ -225,6 +228,7 @@ static void lists_init(struct shard *shard)
     table_init(&shard->sessions);
     table_init(&shard->open_inodes);
     table_init(&shard->running);
+    table_init(&shard->lock_files);
     watch_init(shard);
     keylock_init(&shard->locks, &shard->ready);
     sem_init(&shard->peers_checked, 0, 0);
@@ -427,6 +431,7 @@ void shard_destroy(struct shard *shard)
     free(shard->slots);
     free(shard->peers);
     table_fini(&shard->running);
+    lock_table_fini(shard);
     session_fini(shard);
     keylock_fini(&shard->locks);
     service_destroy(shard->service);

@@ -85,6 +85,7 @@ struct shard {
     struct keylock locks;
     struct table sessions;    /* client -> struct session */
     struct table open_inodes; /* ino -> struct open_inode */
+    struct table lock_files;  /* ino -> struct lock_file */
     struct table running;     /* ops to be applied once, see daemon/replay.h */
     struct rpc_peer **peers;  /* by target, n_targets; NULL for the own one */
     struct rpc_slots **slots; /* own ones at others, by target, made when needed */

@@ -44,10 +44,11 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
      * security.capability, with it or without.
      * CACHE_SYMLINKS: the text of an inode never changes.
      */
-    conn->want = conn->capable
-                 & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC
-                    | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS
-                    | FUSE_CAP_CACHE_SYMLINKS);
+    conn->want =
+        conn->capable
+        & (FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC
+           | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS
+           | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS);
     conn->max_write = MOUNT_IO_MAX;
     conn->max_read = MOUNT_IO_MAX;
     conn->max_readahead = MOUNT_IO_MAX;
@@ -58,10 +59,8 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 }
 
 /*
- * Not here: flush (nothing is held back for close(2) to report; the kernel asks once
- * and then no more), access (default_permissions), forget (inode numbers are the
- * service's, there is no state), locks and flock (the kernel does them, for this node
- * only).
+ * Not here: access (default_permissions), forget (inode numbers are the service's,
+ * there is no state).
  */
 static const struct fuse_lowlevel_ops operations = {
     .init = op_init,
@@ -80,7 +79,11 @@ static const struct fuse_lowlevel_ops operations = {
     .create = op_create,
     .read = op_read,
     .write = op_write,
+    .flush = op_flush,
     .release = op_release,
+    .getlk = op_getlk,
+    .setlk = op_setlk,
+    .flock = op_flock,
     .fsync = op_fsync,
     .opendir = op_opendir,
     .readdir = op_readdir,
@@ -266,6 +269,10 @@ static int mount_create(const char *mountpoint,
     if (mount == NULL)
         return -ENOMEM;
     handles_init(&mount->handles);
+    lock_owners_init(&mount->lock_owners);
+    pthread_mutex_init(&mount->lock_waits_lock, NULL);
+    pthread_cond_init(&mount->lock_waits_changed, NULL);
+    list_init(&mount->lock_waits);
     mount->gone_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     mount->mountpoint = strdup(mountpoint);
     mount->dir_facts = dir_facts_create();
@@ -379,11 +386,15 @@ int mount_stop(struct mount *mount, unsigned timeout_ms, struct benchfs_error *e
         rc = kernel_detach(mount, timeout_ms, err);
     if (mount->session != NULL)
         fuse_session_exit(mount->session);
+    lock_waits_end(mount);
     workers_destroy(mount);
     /* Closes /dev/fuse: who still has something open gets ENOTCONN from now on. */
     if (mount->session != NULL)
         fuse_session_destroy(mount->session);
     handles_fini(&mount->handles);
+    lock_owners_fini(&mount->lock_owners);
+    pthread_cond_destroy(&mount->lock_waits_changed);
+    pthread_mutex_destroy(&mount->lock_waits_lock);
     if (log_is_on(LOG_LEVEL_DEBUG))
         requests_log(mount);
     if (mount->has_worker_key)

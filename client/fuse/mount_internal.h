@@ -10,11 +10,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/list.h"
 #include "client/client.h"
 #include "fuse/dir_attrs.h"
 #include "fuse/dir_facts.h"
 #include "fuse/fuse_init_flags.h"
 #include "fuse/handle.h"
+#include "fuse/lock_owners.h"
 #include "fuse/mount.h"
 
 #define MOUNT_IO_MAX  (1u << 20) /* bytes of one read or write request */
@@ -38,6 +40,11 @@ struct mount {
     struct dir_facts *dir_facts;
     struct dir_attrs *dir_attrs;
     struct handles handles;
+    struct lock_owners lock_owners;
+    pthread_mutex_t lock_waits_lock;
+    pthread_cond_t lock_waits_changed;
+    struct list lock_waits; /* ops_lock.c */
+    bool is_stopping;       /* under lock_waits_lock */
 
     struct init_flags init;   /* used before the workers start, then constant */
     pthread_key_t worker_key; /* the thread's struct mount_worker */
@@ -143,6 +150,21 @@ void op_copy_file_range(fuse_req_t req,
                         struct fuse_file_info *to,
                         size_t length,
                         int flags);
+
+void op_setlk(fuse_req_t req,
+              fuse_ino_t ino,
+              struct fuse_file_info *fi,
+              struct flock *range,
+              int waits);
+void op_getlk(fuse_req_t req,
+              fuse_ino_t ino,
+              struct fuse_file_info *fi,
+              struct flock *range);
+void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int operation);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void lock_release_flock(struct mount *mount, uint64_t ino, uint64_t owner);
+/* Ends requests that wait for locks, within some seconds. */
+void lock_waits_end(struct mount *mount);
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req,

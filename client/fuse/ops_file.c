@@ -68,7 +68,8 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    (void)ino;
+    if (fi->flock_release)
+        lock_release_flock(mount_of(req), ino, fi->lock_owner);
     handle_close(&mount_of(req)->handles, handle_from_fh(fi->fh));
     reply_status(req, 0);
 }

@@ -234,6 +234,7 @@ static int start_afresh(struct benchfs *fs)
     fs->client = client;
     fs->must_release_pmix = false;
     fs->generation++;
+    atomic_store(&fs->has_range_locks, false);
     status = api_fd_reopen_all(fs);
     if (status < 0)
         client_close(client);

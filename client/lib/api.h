@@ -25,8 +25,9 @@ struct api_file {
     uint64_t ino;
     int flags; /* O_* */
     uint32_t open_flags;
-    int status;                    /* of opening it anew after fork */
-    unsigned references;           /* under fs->fd_lock */
+    int status;          /* of opening it anew after fork */
+    unsigned references; /* under fs->fd_lock */
+    atomic_bool has_flock;
     pthread_mutex_t position_lock; /* held over read and write */
     uint64_t position;
 };
@@ -38,8 +39,9 @@ struct benchfs {
     mode_t umask;
     gid_t *groups;
     int n_groups;
-    unsigned generation;    /* counts forks */
-    bool must_release_pmix; /* this handle initialised it */
+    unsigned generation;         /* counts forks */
+    bool must_release_pmix;      /* this handle initialised it */
+    atomic_bool has_range_locks; /* some descriptor may have locks of benchfs_lock() */
     /* A page that the kernel clears in a child: enum fork_state. */
     atomic_int *fork_mark;
     pthread_mutex_t fd_lock;
@@ -72,6 +74,9 @@ int api_fd_close(struct benchfs *fs, int fd);
 int api_fd_close_all(struct benchfs *fs);
 struct api_file *api_file_new(uint64_t ino, int flags, uint32_t open_flags);
 void api_file_free(struct api_file *file);
+/* What goes with a descriptor that is closed, and with the last use of one. */
+void api_lock_closed(struct benchfs *fs, const struct api_file *file);
+void api_lock_ended(struct benchfs *fs, const struct api_file *file);
 /* In a child: opens with the new client what was open. */
 int api_fd_reopen_all(struct benchfs *fs);
 

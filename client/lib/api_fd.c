@@ -94,6 +94,7 @@ int api_fd_put(struct benchfs *fs, struct api_file *file)
     pthread_mutex_unlock(&fs->fd_lock);
     if (!is_last)
         return 0;
+    api_lock_ended(fs, file);
     if (file->file)
         status = client_file_close(file->file);
     api_file_free(file);
@@ -112,7 +113,10 @@ int api_fd_close(struct benchfs *fs, int fd)
         *slot = NULL;
     }
     pthread_mutex_unlock(&fs->fd_lock);
-    return file ? api_fd_put(fs, file) : -EBADF;
+    if (!file)
+        return -EBADF;
+    api_lock_closed(fs, file);
+    return api_fd_put(fs, file);
 }
 
 int api_fd_close_all(struct benchfs *fs)

@@ -11,6 +11,7 @@
 #ifndef BENCHFS_CLIENT_CLIENT_H
 #define BENCHFS_CLIENT_CLIENT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -184,6 +185,30 @@ int client_file_copy_range(struct client_file *from,
                            uint64_t to_offset,
                            uint64_t length,
                            uint64_t *ret_copied);
+
+/* ---- locks ----------------------------------------------------------- */
+struct client_lock {
+    uint8_t space;       /* enum lock_space */
+    uint8_t type;        /* enum lock_type */
+    uint64_t owner;      /* any number; of this client's, who has the lock */
+    uint32_t pid;        /* for F_GETLK of others */
+    uint64_t start, end; /* both included; UINT64_MAX: for ever */
+};
+/* Sets, changes or, with LOCK_TYPE_NONE, removes the owner's lock on the range.
+ * -EAGAIN: somebody else's is in the way. waits: until none is, or *is_canceled (may be
+ * NULL) is set, which is looked at every two seconds (-EINTR); -EDEADLK: it would be
+ * for ever. */
+int client_lock(struct client *client,
+                uint64_t ino,
+                const struct client_lock *lock,
+                bool waits,
+                const atomic_bool *is_canceled);
+/* What is in the way of *lock replaces it; type LOCK_TYPE_NONE: nothing is. */
+int client_lock_test(struct client *client, uint64_t ino, struct client_lock *lock);
+/* Ends the owner's wait for a lock: it returns -EINTR. */
+int client_lock_cancel(struct client *client,
+                       uint64_t ino,
+                       const struct client_lock *lock);
 
 /* ---- service --------------------------------------------------------- */
 int client_statfs(struct client *client,

@@ -37,6 +37,17 @@ enum create_flags {
     CREATE_OPEN_SHIFT = 8,
 };
 
+enum lock_space {
+    LOCK_SPACE_RANGE = 0, /* fcntl(2) */
+    LOCK_SPACE_WHOLE = 1, /* flock(2) */
+};
+
+enum lock_type {
+    LOCK_TYPE_NONE = 0,
+    LOCK_TYPE_READ = 1,
+    LOCK_TYPE_WRITE = 2,
+};
+
 enum open_flags {
     OPEN_READ = 1 << 0,
     OPEN_WRITE = 1 << 1,

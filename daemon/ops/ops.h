@@ -61,6 +61,9 @@ int op_namespace_lock(struct op *op);
 int op_ping(struct op *op);
 int op_table_get(struct op *op);
 int op_client_gone(struct op *op);
+int op_lock(struct op *op);
+int op_lock_test(struct op *op);
+int op_lock_cancel(struct op *op);
 int op_client_alive(struct op *op); /* daemon/watch.c */
 int op_statfs(struct op *op);
 int op_status(struct op *op);

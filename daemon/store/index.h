@@ -30,6 +30,7 @@ enum index_db {
     INDEX_CLIENT,
     INDEX_OPEN,
     INDEX_NOTE,
+    INDEX_LOCK,
     INDEX_N_DBS,
 };
 

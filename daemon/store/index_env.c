@@ -48,6 +48,7 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_CLIENT] = "client",
     [INDEX_OPEN] = "open",
     [INDEX_NOTE] = "note",
+    [INDEX_LOCK] = "lock",
 };
 
 int index_status(int rc)

@@ -264,6 +264,31 @@ int store_open_scan(struct store *store,
                                 const struct store_open *what),
                     void *arg);
 
+/* ---- locks on files; what the numbers mean is the caller's concern */
+struct store_lock_key {
+    uint64_t ino;
+    uint8_t space;
+    uint64_t client, owner;
+};
+struct store_lock {
+    uint64_t start, end;
+    uint8_t type;
+    uint32_t pid;
+};
+/* Replaces the owner's lock with the same start. */
+int store_lock_put(struct store *store,
+                   const struct store_lock_key *key,
+                   const struct store_lock *lock);
+/* All of the owner's, or of the client's, on the file; none is fine. */
+int store_lock_remove(struct store *store, const struct store_lock_key *key);
+int store_lock_remove_client(struct store *store, uint64_t ino, uint64_t client);
+/* As store_open_scan(). */
+int store_lock_scan(struct store *store,
+                    int (*each)(void *arg,
+                                const struct store_lock_key *key,
+                                const struct store_lock *lock),
+                    void *arg);
+
 /* ---- small facts; what they mean is the caller's concern */
 struct store_note {
     uint8_t kind;

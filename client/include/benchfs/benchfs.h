@@ -134,6 +134,18 @@ BENCHFS_API ssize_t benchfs_copy_file_range(struct benchfs *fs,
                                             size_t size,
                                             unsigned flags);
 
+/* ---- locks ----------------------------------------------------------- */
+
+/* As flock(2): LOCK_SH, LOCK_EX or LOCK_UN, with or without LOCK_NB, between all nodes.
+ * The lock belongs to the descriptor, and goes with it. -EWOULDBLOCK: it is taken. */
+BENCHFS_API int benchfs_flock(struct benchfs *fs, int fd, int operation);
+/* As fcntl(2) with F_GETLK, F_SETLK and F_SETLKW. Locks belong to the handle, which
+ * stands for the process; closing any descriptor of the file gives all of them back. A
+ * child after fork has none. -EAGAIN: it is taken; -EDEADLK: waiting would be for ever
+ * (seen among files of one target); signals don't interrupt a wait. */
+BENCHFS_API int
+benchfs_lock(struct benchfs *fs, int fd, int command, struct flock *lock);
+
 /* ---- asynchronous transfers ------------------------------------------ */
 
 /*

@@ -6,6 +6,7 @@
 
 #include "unit.h"
 
+#include "daemon/lock_table.h"
 #include "daemon/op.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -40,6 +41,7 @@ static inline void shard_unit_open(struct shard_unit *unit)
     table_init(&shard->sessions);
     table_init(&shard->open_inodes);
     table_init(&shard->running);
+    table_init(&shard->lock_files);
     watch_init(shard);
     keylock_init(&shard->locks, &shard->ready);
     shard->n_targets = 1;
@@ -51,6 +53,7 @@ static inline void shard_unit_close(struct shard_unit *unit)
 {
     struct shard *shard = &unit->shard;
 
+    lock_table_fini(shard);
     session_fini(shard);
     keylock_fini(&shard->locks);
     fiber_pool_destroy(shard->fibers);
@@ -87,6 +90,7 @@ static inline void shard_unit_restart(struct shard_unit *unit)
     shard_unit_open(unit);
     assert_int_equal(store_txn_begin(unit->shard.store), 0);
     assert_int_equal(session_store_load(&unit->shard), 0);
+    assert_int_equal(lock_table_load(&unit->shard), 0);
 }
 
 /* A batch of the shard's thread. */
