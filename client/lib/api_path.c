@@ -61,6 +61,12 @@ static void walk_to_root(struct walk *walk)
     walk->dir = (struct wire_attr){.ino = PLACEMENT_ROOT_INO, .mode = S_IFDIR};
 }
 
+/* To look for a name, "." and ".." among them. */
+static int walk_permission(const struct walk *walk)
+{
+    return is_root(&walk->dir) ? 0 : api_permission_check(walk->fs, &walk->dir, X_OK);
+}
+
 static int walk_to_parent(struct walk *walk)
 {
     uint64_t parent = walk->dir.parent;
@@ -207,12 +213,16 @@ static int walk_run(struct walk *walk, struct api_place *ret)
             return len;
         if (len == 0)
             return walk_end(walk, last, ret);
-        status = 1;
         if (strcmp(ret->name, ".") == 0) {
             last = API_LAST_DOT;
+            status = walk_permission(walk);
+            if (status == 0)
+                status = 1;
         } else if (strcmp(ret->name, "..") == 0) {
             last = API_LAST_DOTDOT;
-            status = walk_to_parent(walk);
+            status = walk_permission(walk);
+            if (status == 0)
+                status = walk_to_parent(walk);
             if (status == 0)
                 status = 1;
         } else {

@@ -40,13 +40,8 @@ cat >"$test_dir/different" <<'SH'
 #!/bin/bash
 # Each task has sequences of its own; as an ordinary user, so that permissions count.
 own=$(mktemp -d /dev/shm/benchfs-reference-XXXXXX) || exit 1
-if [[ ${2:-} == library ]]; then
-    "$1/tests/fsdiff-library" -x mkfifo -x mmap_read -x mmap_write --shrink 10 --length 500 \
-        --seed $((500000 + SLURM_PROCID * 1000)) --sequences 10 benchfs:/ "$own"
-else
-    "$1/tests/fsdiff" --shrink 10 --seed $((400000 + SLURM_PROCID * 1000)) --sequences 20 \
-        "$BENCHFS_MOUNT" "$own"
-fi
+"$1/tests/fsdiff" --shrink 10 --seed $((400000 + SLURM_PROCID * 1000)) --sequences 20 \
+    "$BENCHFS_MOUNT" "$own"
 status=$?
 rm -rf "$own"
 exit $status
@@ -61,8 +56,6 @@ shown=/run/benchfs-cluster/$test_cluster/build
 [[ -d $shown ]] && build=$shown
 ok "an ordinary user on two nodes" as_user env BENCHFS_CHUNK_SIZE=64KiB \
     srun -N2 -n2 --ntasks-per-node=1 --benchfs=on "$test_dir/different" "$build"
-ok "an ordinary user on two nodes, by the library" as_user env BENCHFS_CHUNK_SIZE=64KiB \
-    srun -N2 -n4 --ntasks-per-node=2 --benchfs=on "$test_dir/different" "$build" library
 ok "one file in turns of four tasks on two nodes" as_user env BENCHFS_CHUNK_SIZE=64KiB \
     srun -N2 -n4 --ntasks-per-node=2 --benchfs=on "$test_dir/turns" "$build"
 done_testing
