@@ -62,6 +62,9 @@ sqlite_run() { # FILE
 sqlite_one_node() {
     sqlite_make one.db delete && on 1 "$(sqlite_run one.db)" && sqlite_check one.db 3
 }
+sqlite_both_nodes() { # fcntl locks between nodes
+    sqlite_make two.db delete && everywhere "$(sqlite_run two.db)" && sqlite_check two.db 6
+}
 sqlite_wal() { # its index is a shared mapping: one node's processes only
     sqlite_make wal.db wal && on 2 "$(sqlite_run wal.db)" && sqlite_check wal.db 3
 }
@@ -159,6 +162,7 @@ job_start
 is "$(agree 'findmnt -n -o FSTYPE -T . | tail -n 1')" fuse.benchfs "every node has the mount" ||
     diag <"$test_dir/srun.$nodes"
 ok "sqlite3: three processes on one node" sqlite_one_node
+ok "sqlite3: three processes on each of two nodes" sqlite_both_nodes
 ok "sqlite3: three processes on one node, write-ahead log" sqlite_wal
 ok "git: a repository" git_make
 ok "git: clone, push, gc, fsck and checkout on both nodes" git_clone_gc
