@@ -57,6 +57,16 @@ static int address_dup(struct wire_text text, uint8_t **ret, uint16_t *ret_len)
     return 0;
 }
 
+/* A text that becomes a string: the reader fails if there is a NUL in it. */
+static struct wire_text string_get(struct wire_reader *r, uint16_t max)
+{
+    struct wire_text text = wire_get_text(r, max);
+
+    if (text.len > 0 && memchr(text.data, '\0', text.len))
+        r->failed = true;
+    return text;
+}
+
 static int endpoint_get(struct wire_reader *r, struct endpoint *ret)
 {
     struct wire_text host_name, local_path, socket_address, worker_address;
@@ -65,8 +75,8 @@ static int endpoint_get(struct wire_reader *r, struct endpoint *ret)
     ret->shard = wire_get_u32(r);
     ret->instance = wire_get_u64(r);
     ret->host = wire_get_u64(r);
-    host_name = wire_get_text(r, ENDPOINT_HOST_MAX);
-    local_path = wire_get_text(r, ENDPOINT_PATH_MAX);
+    host_name = string_get(r, ENDPOINT_HOST_MAX);
+    local_path = string_get(r, ENDPOINT_PATH_MAX);
     socket_address = wire_get_text(r, ENDPOINT_SOCKET_MAX);
     worker_address = wire_get_text(r, ENDPOINT_ADDRESS_MAX);
     if (r->failed)
@@ -215,7 +225,7 @@ int endpoint_table_decode(struct endpoint_table *ret,
     if (wire_get_u16(&r) != FORMAT_VERSION)
         return benchfs_error_set(
             err, EPROTONOSUPPORT, "endpoint table of another version of BenchFS");
-    job = wire_get_text(&r, sizeof(table.job) - 1);
+    job = string_get(&r, sizeof(table.job) - 1);
     memcpy(table.job, job.data, job.len);
     table.uid = wire_get_u32(&r);
     table.gid = wire_get_u32(&r);
