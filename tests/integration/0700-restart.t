@@ -85,6 +85,19 @@ is $? 77 "a daemon that dies too often ends the service, and programs get an err
 like "$log" "the service can't go on: the server process was killed by signal 9" \
     "which says why"
 
+# A request whose answer is lost is not done twice, also when the daemon died after it.
+cat >"$test_dir/repeat" <<'SH'
+coproc repeat "$BENCHFS_SOCKET"
+repeat_pid=$COPROC_PID
+exec 6<&"${COPROC[0]}" 7>&"${COPROC[1]}"
+read -r -t 30 word <&6 && [[ $word == ready ]] || exit 1
+for pid in $(servers); do kill -KILL "$pid"; done
+echo >&7
+wait "$repeat_pid"
+SH
+ok "a repeated request is answered as before, also after a restart" \
+    benchfs run -n 1 -- bash "$test_dir/repeat"
+
 # ---- hundreds of kills ----
 cat >"$test_dir/storm" <<'SH'
 kills=0
