@@ -62,7 +62,23 @@ cut_link() {
     in_node n2 -- ip link set eth0 up
 }
 under_load "a link that is down for 5 s" cut_link 5
-under_load "a link that is down for 12 s, longer than TCP's patience" cut_link 12
+under_load "a link that is down for 12 s" cut_link 12
+
+# Every connection of n1's daemon with the other node, and of n2's mount with it.
+break_connections() {
+    local i broken=0 pids
+    pids=$(in_node n1 -- pgrep -f -- 'benchfsd --server|benchfs-agent' | paste -sd '|')
+    for ((i = 0; i < 20; i++)); do
+        broken=$((broken + $(in_node n1 -- bash -c '
+            ss -Htnp state established dst 10.0.0.0/8 | grep -E "pid=($1)," |
+            while read -r _ _ here there _; do ss -K src "$here" dst "$there" | tail -n +2; done | wc -l' \
+            break "$pids")))
+        sleep 0.2
+    done
+    echo "$broken connections broken"
+    ((broken >= 20))
+}
+under_load "connections that are broken again and again" break_connections
 
 # ---- clients that are killed ----
 cat >"$test_dir/victim.py" <<'PY'
