@@ -7,8 +7,8 @@
 source "$(dirname "$0")/lib.sh"
 
 build=${BENCHFS_BUILD:-$test_root/build/release}
-export PATH=${BENCHFS_BIN:-$build/bin}:$PATH
-command -v benchfs >/dev/null || skip_all "benchfs is not built"
+export PATH=${BENCHFS_BIN:-$build/bin}:$build/tests:$PATH
+command -v benchfs apilocks >/dev/null || skip_all "benchfs is not built"
 [[ -r /dev/fuse && -w /dev/fuse ]] || skip_all "/dev/fuse can't be opened"
 export XDG_RUNTIME_DIR=$test_dir/runtime BENCHFS_MEMORY_DIR=/dev/shm/benchfs-test-$$
 unset BENCHFS_MOUNT BENCHFS_SOCKET
@@ -125,6 +125,7 @@ for waiter in waiters:
 assert struct.unpack("<Q", os.pread(fd, 8, 0))[0] == 30
 PY
 ok "processes of one node" timeout 120 benchfs run -n 2 -- python3 "$test_dir/one.py"
+ok "the C API" timeout 120 benchfs run -n 2 -- apilocks
 cat >"$test_dir/turns" <<'SH'
 for ((i = 0; i < 4; i++)); do
     python3 "$1/lockturns.py" "$BENCHFS_MOUNT" $i 4 "$2" 7 & pids+=($!)
