@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/lock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -74,6 +75,7 @@ static void cut(struct lock_file *file,
     if (has_left && has_right) {
         struct lock *right = *spare;
 
+        assert(right); /* only one lock can have a range in its middle */
         *spare = NULL;
         *right = *have;
         right->start = range->end + 1;

@@ -133,6 +133,7 @@ static void waiter_timer_set(struct waiter *waiter, unsigned ms)
 static void waiter_timeout(struct shard_timer *timer)
 {
     struct waiter *waiter = list_entry(timer, struct waiter, timer);
+    struct shard *shard = waiter->shard;
     struct lock_file *file = waiter->file;
 
     if (waiter->op) {
@@ -142,7 +143,7 @@ static void waiter_timeout(struct shard_timer *timer)
         return;
     }
     waiter_destroy(waiter);
-    file_put(waiter->shard, file);
+    file_put(shard, file);
 }
 
 static int grant(struct shard *shard, struct lock_file *file, const struct lock *wanted)

@@ -100,6 +100,31 @@ static void test_place_is_kept(void **state)
     op_free(again);
 }
 
+/* Who does not come back loses it. */
+static void test_place_is_lost(void **state)
+{
+    struct shard *shard = *state;
+    struct lock first = lock_of(1, LOCK_TYPE_WRITE, 0, 9);
+    struct lock second = lock_of(2, LOCK_TYPE_WRITE, 0, 9);
+    struct op *op2 = op_new(shard);
+
+    assert_int_equal(ask_now(shard, &first), 0);
+    assert_int_equal(ask(shard, op2, &second, true), OP_PENDING);
+    for (int i = 0; i < 2; i++) {
+        struct shard_timer *timer =
+            list_entry(list_front(&shard->timers), struct shard_timer, link);
+
+        shard_timer_cancel(timer);
+        timer->run(timer);
+    }
+    assert_true(is_finished(op2) && op2->status == -EINPROGRESS);
+    assert_true(list_is_empty(&shard->timers));
+    first.type = LOCK_TYPE_NONE;
+    assert_int_equal(ask_now(shard, &first), 0);
+    assert_int_equal(table_count(&shard->lock_files), 0);
+    op_free(op2);
+}
+
 static void test_deadlock(void **state)
 {
     struct shard *shard = *state;
@@ -159,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_wait_in_turn),
         TEST(test_place_is_kept),
+        TEST(test_place_is_lost),
         TEST(test_deadlock),
         TEST(test_restart),
     };
