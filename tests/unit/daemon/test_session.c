@@ -183,6 +183,7 @@ static void test_process_without_connection(void **state)
 
     connect_process(shard, CLIENT, pid);
     assert_int_equal(session_open(shard, CLIENT, INO, OPEN_READ), 0);
+    shard_unit_batch(shard);
     shard_unit_restart(unit);
     assert_true(watch_is_alive(shard, CLIENT));
     connect_process(shard, CLIENT, pid);

@@ -9,10 +9,11 @@
 
 static void server_config(const struct case_server *server, struct rpc_config *config)
 {
-    const struct sockaddr_in *before = (const void *)server->shared->socket_address;
+    struct sockaddr_in before;
 
+    memcpy(&before, server->shared->socket_address, sizeof(before));
     if (server->shared->socket_address_len > 0) /* it is started again */
-        config->listen_port = ntohs(before->sin_port);
+        config->listen_port = ntohs(before.sin_port);
     config->remote = &rpc_backend_ucx;
     config->listen_address = "127.0.0.1";
     config->auth = child_auth(false);
