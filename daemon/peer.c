@@ -9,22 +9,18 @@
 #include "daemon/session.h"
 #include "transport/rpc_slots.h"
 
-/* A slot for what must be applied once, unless the caller has given one. */
+/* A slot of this shard's, unless the request is a client's or the caller has given one.
+ */
 static int slot_take(struct peer_call *call)
 {
-    struct shard *shard = call->op->shard;
-    struct rpc_slots **slots = &shard->slots[call->target];
+    int rc;
 
-    if (call->rpc.client || call->rpc.slot
-        || !(op_find(call->rpc.opcode)->flags & OP_ONCE))
+    if (call->rpc.client || call->rpc.slot)
         return 0;
-    if (!*slots)
-        *slots = calloc(1, sizeof(**slots));
-    if (!*slots)
-        return -ENOMEM;
-    call->rpc.slot = rpc_slot_take(*slots);
+    rc = rpc_slot_assign(
+        &call->op->shard->slots[call->target], call->rpc.opcode, &call->rpc.slot);
     call->has_slot = call->rpc.slot != 0;
-    return call->has_slot ? 0 : -EAGAIN;
+    return rc;
 }
 
 static void call_done(struct rpc_call *rpc)

@@ -217,7 +217,7 @@ static int target_zero_init(struct shard *shard, struct benchfs_error *err)
     return rc;
 }
 
-static void lists_init(struct shard *shard)
+void shard_tables_init(struct shard *shard)
 {
     list_init(&shard->incoming);
     list_init(&shard->ready);
@@ -231,7 +231,6 @@ static void lists_init(struct shard *shard)
     table_init(&shard->lock_files);
     watch_init(shard);
     keylock_init(&shard->locks, &shard->ready);
-    sem_init(&shard->peers_checked, 0, 0);
 }
 
 static int rpc_open(struct shard *shard,
@@ -269,7 +268,8 @@ int shard_create(const struct shard_config *config,
 
     if (!shard)
         return benchfs_error_set(err, ENOMEM, "no memory for a shard");
-    lists_init(shard);
+    shard_tables_init(shard);
+    sem_init(&shard->peers_checked, 0, 0);
     shard->server = config->server;
     shard->target = config->target;
     shard->index = config->index;

@@ -121,6 +121,9 @@ struct shard_config {
     uint32_t chunk_size;
 };
 
+/* Lists, tables and locks of a zeroed shard: shard_create() begins with it, and tests
+ * of a shard's parts. */
+void shard_tables_init(struct shard *shard);
 /* Opens the store, starts to listen; no thread yet. */
 int shard_create(const struct shard_config *config,
                  struct shard **ret,

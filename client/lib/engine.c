@@ -23,7 +23,6 @@
 
 #include "base/clock.h"
 #include "base/proc.h"
-#include "proto/ops.h"
 #include "transport/rpc_slots.h"
 
 enum { RPC_LOCAL, RPC_REMOTE, RPC_COUNT };
@@ -206,21 +205,12 @@ static void set_finish(struct engine *engine, struct engine_set *set)
     pthread_mutex_unlock(&engine->lock);
 }
 
-/* A slot for what must be applied once. -EAGAIN: WIRE_SLOT_MAX are under way. */
 static int slot_take(struct engine *engine, struct rpc_call *rpc)
 {
-    struct rpc_slots **slots;
-
     rpc->slot = 0;
-    if (rpc->target >= engine->n_peers || !(op_find(rpc->opcode)->flags & OP_ONCE))
+    if (rpc->target >= engine->n_peers)
         return 0;
-    slots = &engine->slots[rpc->target];
-    if (!*slots)
-        *slots = calloc(1, sizeof(**slots));
-    if (!*slots)
-        return -ENOMEM;
-    rpc->slot = rpc_slot_take(*slots);
-    return rpc->slot ? 0 : -EAGAIN;
+    return rpc_slot_assign(&engine->slots[rpc->target], rpc->opcode, &rpc->slot);
 }
 
 static void slot_give(struct engine *engine, struct rpc_call *rpc)

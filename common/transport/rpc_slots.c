@@ -2,8 +2,30 @@
 #include "transport/rpc_slots.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/ops.h"
 
 #define WORD_BITS 64u
+
+int rpc_slot_assign(struct rpc_slots **slots, uint16_t opcode, uint16_t *ret_slot)
+{
+    uint16_t slot;
+
+    *ret_slot = 0;
+    if (!(op_find(opcode)->flags & OP_ONCE))
+        return 0;
+    if (!*slots)
+        *slots = calloc(1, sizeof(**slots));
+    if (!*slots)
+        return -ENOMEM;
+    slot = rpc_slot_take(*slots);
+    if (!slot)
+        return -EAGAIN;
+    *ret_slot = slot;
+    return 0;
+}
 
 uint16_t rpc_slot_take(struct rpc_slots *slots)
 {

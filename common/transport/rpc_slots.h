@@ -16,6 +16,11 @@ struct rpc_slots {
     uint64_t used[WIRE_SLOT_MAX / 64]; /* bit s - 1: slot s */
 };
 
+/* A slot for a request of this operation, from *slots, which is made when it is NULL
+ * (and the caller's to free). *ret_slot 0: it needs none. -ENOMEM; -EAGAIN: all are in
+ * use. */
+int rpc_slot_assign(struct rpc_slots **slots, uint16_t opcode, uint16_t *ret_slot);
+
 /* The lowest free slot, 1 to WIRE_SLOT_MAX; 0: all are in use. */
 uint16_t rpc_slot_take(struct rpc_slots *slots);
 /* One that was taken. */

@@ -32,18 +32,7 @@ static inline void shard_unit_open(struct shard_unit *unit)
     unit->server.table.request_timeout_ms = 1000;
     unit->server.table.n_nodes = unit->server.table.n_endpoints = 1;
     assert_int_equal(fiber_pool_create(8, &shard->fibers), 0);
-    list_init(&shard->ready);
-    list_init(&shard->incoming);
-    list_init(&shard->outgoing);
-    list_init(&shard->calls);
-    list_init(&shard->fiber_waiters);
-    list_init(&shard->timers);
-    table_init(&shard->sessions);
-    table_init(&shard->open_inodes);
-    table_init(&shard->running);
-    table_init(&shard->lock_files);
-    watch_init(shard);
-    keylock_init(&shard->locks, &shard->ready);
+    shard_tables_init(shard);
     shard->n_targets = 1;
     if (store_open(&config, &shard->store, &err) < 0)
         fail_msg("%s", err.text);
