@@ -107,7 +107,7 @@ while left: left -= os.copy_file_range(a, b, left)
 ok "copies all" cmp pieces copy
 # Requests of an opcode that all targets have had so far.
 requests() {
-    benchfs stats --json |
+    "${BENCHFS_BIN:-$test_root/build/release/bin}/benchfs" stats --json |
         python3 -c 'import json, sys; print(sum(t["ops"].get(sys.argv[1], 0) for t in json.load(sys.stdin)))' "$1"
 }
 random 3000000 >whole && truncate -s 6M whole && echo end >>whole
