@@ -79,7 +79,7 @@ static int piece_ended(struct copy *copy, const struct copy_slot *slot)
 
     if (status == 0)
         status = msg_write_reply_decode(&reply, rpc->reply, rpc->reply_len);
-    if (status < 0)
+    if (status)
         return status;
     if (reply.size_noted)
         return 0;
