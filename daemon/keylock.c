@@ -45,6 +45,11 @@ uint64_t keylock_key_size(uint64_t ino)
     return hash_u64(ino ^ UINT64_C(0x6b65796c6f636b01));
 }
 
+uint64_t keylock_key_dir(uint64_t ino)
+{
+    return hash_u64(ino ^ UINT64_C(0x6b65796c6f636b02));
+}
+
 static struct keylock_entry *entry_get(struct keylock *locks, uint64_t key)
 {
     struct keylock_entry *entry = table_get(&locks->entries, key);

@@ -26,6 +26,9 @@ void keylock_fini(struct keylock *locks);
 uint64_t keylock_key_dentry(uint64_t parent, const char *name, size_t len);
 /* An inode's chunks: held shared while their data moves. */
 uint64_t keylock_key_inode(uint64_t ino);
+/* This target's part of a directory: shared while an entry is about to be made, held
+ * while it is about to be closed for good. */
+uint64_t keylock_key_dir(uint64_t ino);
 /* An inode's size: held while it is found out or cut; taken before the former. */
 uint64_t keylock_key_size(uint64_t ino);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "daemon/ops/ops.h"
@@ -191,7 +192,8 @@ static void op_reply(struct op *op, int commit_status)
 {
     const struct op_info *info = op_find(op->request->header.opcode);
 
-    if (commit_status && op->status == 0 && (info->flags & OP_CHANGES))
+    if (commit_status && !op->is_decided && op->status == 0
+        && (info->flags & OP_CHANGES))
         op->status = commit_status;
     if (op->status) {
         op->n_payload = 0;
@@ -251,11 +253,51 @@ void op_unlock_key(struct op *op, uint64_t key)
 
 int op_check_key(struct op *op, uint64_t key)
 {
-    while (keylock_is_locked(&op->shard->locks, key, op->lock_owner)) {
+    return op_check_key_of(op, key, op->lock_owner);
+}
+
+int op_check_key_of(struct op *op, uint64_t key, uint64_t owner)
+{
+    while (keylock_is_locked(&op->shard->locks, key, owner)) {
         int rc = op_wait_key(op, key);
 
         if (rc)
             return rc;
     }
     return 0;
+}
+
+int op_share_key(struct op *op, uint64_t key)
+{
+    for (;;) {
+        int rc = keylock_share(&op->shard->locks, key);
+
+        if (rc != -EBUSY)
+            return rc;
+        rc = op_wait_key(op, key);
+        if (rc)
+            return rc;
+    }
+}
+
+struct sleeper {
+    struct shard_timer timer;
+    struct op *op;
+};
+
+static void sleeper_wake(struct shard_timer *timer)
+{
+    struct op *op = list_entry(timer, struct sleeper, timer)->op;
+
+    shard_task_add(op->shard, &op->task);
+}
+
+void op_sleep(struct op *op, unsigned ms)
+{
+    struct sleeper sleeper = {.op = op};
+
+    shard_timer_init(&sleeper.timer, sleeper_wake);
+    shard_timer_set(
+        &op->shard->timers, &sleeper.timer, clock_now_ns() + ms * CLOCK_NS_PER_MS);
+    fiber_yield(op->shard->fibers);
 }

@@ -27,6 +27,9 @@ struct op {
     struct fiber *fiber;       /* NULL outside of fibers */
     uint64_t lock_owner;       /* for keylocks taken on the op's behalf */
     void *arg;                 /* of the shard's own work */
+    int commit_status;         /* see op_commit() */
+    bool is_decided;           /* committed, whatever becomes of later batches */
+    bool is_recorded;          /* its answer is in the store: it has succeeded */
     bool is_once;              /* its answer is stored, see daemon/replay.h */
     struct rpc_request *again; /* the same request, sent again meanwhile */
 
@@ -61,6 +64,12 @@ int op_lock_key(struct op *op, uint64_t key);
 void op_unlock_key(struct op *op, uint64_t key);
 /* 0 if nobody else has the key, else as op_wait_key(). */
 int op_check_key(struct op *op, uint64_t key);
+/* As op_check_key(), for an owner elsewhere. */
+int op_check_key_of(struct op *op, uint64_t key, uint64_t owner);
+/* Takes a key together with others, as op_lock_key(). */
+int op_share_key(struct op *op, uint64_t key);
+/* In a fiber. */
+void op_sleep(struct op *op, unsigned ms);
 
 /* Sets the reply's body from an encoder's result; 0. */
 static inline int op_body(struct op *op, size_t len)

@@ -48,10 +48,11 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_INODE_MOVED] = {op_inode_moved},
     [OP_DENTRY_LOCK] = {op_dentry_lock},
     [OP_DENTRY_APPLY] = {op_dentry_apply},
-    [OP_DENTRY_UNLOCK] = {op_dentry_unlock},
     [OP_DIR_SEAL] = {op_dir_seal},
     [OP_DIR_STAT] = {op_dir_stat},
     [OP_NAMESPACE_LOCK] = {op_namespace_lock},
+    [OP_CLAIM_END] = {op_claim_end},
+    [OP_CLAIM_CHECK] = {op_claim_check},
 
     [OP_STAGE_START] = {op_stage_start},
     [OP_STAGE_WAIT] = {op_stage_wait},

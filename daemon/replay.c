@@ -104,12 +104,14 @@ int replay_record(struct op *op)
     };
     int rc;
 
-    if (!op->is_once || op->status
+    if (!op->is_once || op->status || op->is_recorded
         || session_reply_get(op->shard, header->client, header->slot) > header->request)
         return 0;
     rc = session_note_state(op->shard, header->client);
-    return rc ? rc
-              : store_reply_put(op->shard->store, header->client, header->slot, &reply);
+    if (rc == 0)
+        rc = store_reply_put(op->shard->store, header->client, header->slot, &reply);
+    op->is_recorded = rc == 0;
+    return rc;
 }
 
 /* The first one's payload was lost with its connection, and nothing was done. */

@@ -16,7 +16,8 @@
 bool replay_take(struct shard *shard, struct rpc_request *request);
 /* The op is about to run. 0 or -ENOMEM, then it must not. */
 int replay_start(struct op *op);
-/* Within the transaction of its last effect: stores the answer. 0 or -errno. */
+/* Within the transaction that decides it: stores the answer, as op->body is now. Once;
+ * op_finish() does it for those that have not. 0 or -errno. */
 int replay_record(struct op *op);
 /* After the commit, before the op's reply: answers whoever asked again meanwhile. */
 void replay_end(struct op *op);

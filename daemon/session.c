@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/proc.h"
+#include "daemon/claim.h"
 #include "daemon/lock_table.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -16,12 +17,6 @@
 #include "daemon/session_store.h"
 #include "daemon/stage_host.h"
 #include "daemon/watch.h"
-
-struct session_lock {
-    struct list_node link;
-    uint64_t key;
-    uint64_t owner;
-};
 
 static uint32_t *kind_of(struct store_open *open, uint32_t flags)
 {
@@ -49,7 +44,6 @@ struct session *session_get(struct shard *shard, uint64_t client)
     session->peer_target = UINT32_MAX;
     list_node_init(&session->watch_link);
     table_init(&session->opens);
-    list_init(&session->remote_locks);
     table_init(&session->replies);
     if (table_put(&shard->sessions, client, session)) {
         free(session);
@@ -61,7 +55,6 @@ struct session *session_get(struct shard *shard, uint64_t client)
 static void session_free(struct session *session)
 {
     struct store_open *open;
-    struct list_node *node;
     size_t cursor = 0;
 
     watch_forget(session);
@@ -69,8 +62,6 @@ static void session_free(struct session *session)
         free(open);
     table_fini(&session->opens);
     table_fini(&session->replies); /* its values are numbers */
-    while ((node = list_pop_front(&session->remote_locks)))
-        free(list_entry(node, struct session_lock, link));
     free(session);
 }
 
@@ -217,42 +208,6 @@ int session_reply_set(struct shard *shard,
     return table_put(&session->replies, slot, (void *)(uintptr_t)request);
 }
 
-int session_lock_add(struct shard *shard, uint64_t client, uint64_t key, uint64_t owner)
-{
-    struct session *session = session_get(shard, client);
-    struct session_lock *lock = malloc(sizeof(*lock));
-
-    if (!session || !lock) {
-        free(lock);
-        return -ENOMEM;
-    }
-    lock->key = key;
-    lock->owner = owner;
-    list_push_back(&session->remote_locks, &lock->link);
-    return 0;
-}
-
-void session_lock_remove(struct shard *shard,
-                         uint64_t client,
-                         uint64_t key,
-                         uint64_t owner)
-{
-    struct session *session = table_get(&shard->sessions, client);
-
-    if (!session)
-        return;
-    list_for_each(node, &session->remote_locks)
-    {
-        struct session_lock *lock = list_entry(node, struct session_lock, link);
-
-        if (lock->key == key && lock->owner == owner) {
-            list_remove(&lock->link);
-            free(lock);
-            return;
-        }
-    }
-}
-
 /* In a fiber: the other targets may have something of the client. */
 static void others_tell(struct op *op, uint64_t client)
 {
@@ -276,7 +231,6 @@ static int session_end(struct op *op)
     struct session *session = op->arg;
     struct shard *shard = op->shard;
     struct store_open *open;
-    struct list_node *node;
     size_t cursor = 0;
     uint64_t ino;
 
@@ -284,12 +238,6 @@ static int session_end(struct op *op)
         inode_close_all(
             op, ino, open->n_readers, open->n_appenders, open->n_free_writers);
         (void)session_store_open(shard, session, ino, &none);
-    }
-    while ((node = list_pop_front(&session->remote_locks))) {
-        struct session_lock *lock = list_entry(node, struct session_lock, link);
-
-        keylock_unlock(&shard->locks, lock->key, lock->owner);
-        free(lock);
     }
     lock_table_client_gone(shard, session->client);
     if (session->has_forwarded && shard->n_targets > 1)
@@ -330,6 +278,7 @@ static void predecessors_end(struct shard *shard, const struct rpc_client_info *
             && client != info->id)
             session_client_gone(shard, client);
     }
+    claim_check_soon(shard);
 }
 
 /* Another daemon may ask whether it lives, also after our restart. */
@@ -378,7 +327,7 @@ void session_connected(struct shard *shard, const struct rpc_client_info *info)
 static bool has_state(const struct session *session)
 {
     return table_count(&session->opens) + table_count(&session->replies) > 0
-           || !list_is_empty(&session->remote_locks) || session->is_stored;
+           || session->is_stored;
 }
 
 void session_disconnected(struct shard *shard, uint64_t client, bool is_evicted)

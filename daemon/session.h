@@ -36,16 +36,6 @@ int session_note_state(struct shard *shard, uint64_t client);
 /* Requests of this client are passed on to other targets: they must hear of its end. */
 int session_note_forward(struct shard *shard, uint64_t client);
 
-/* A dentry locked for another daemon (DENTRY_LOCK), to be freed if that daemon dies. */
-int session_lock_add(struct shard *shard,
-                     uint64_t client,
-                     uint64_t key,
-                     uint64_t owner);
-void session_lock_remove(struct shard *shard,
-                         uint64_t client,
-                         uint64_t key,
-                         uint64_t owner);
-
 /* The number of the last request whose answer is stored for the client's slot; 0. */
 uint64_t session_reply_get(const struct shard *shard, uint64_t client, uint16_t slot);
 /* 0 or -ENOMEM */

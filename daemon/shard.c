@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "daemon/claim.h"
+#include "daemon/intent.h"
 #include "daemon/lock_table.h"
 #include "daemon/op.h"
 #include "daemon/ops/ops.h"
@@ -81,6 +83,20 @@ static void run_one(struct shard *shard)
         op_start(shard, list_entry(node, struct rpc_request, link));
 }
 
+/* Fibers that asked for it hear how the commit went. */
+static void committed_wake(struct shard *shard, int status)
+{
+    struct list_node *node;
+
+    while ((node = list_pop_front(&shard->committing))) {
+        struct op *op =
+            list_entry(list_entry(node, struct task, link), struct op, task);
+
+        op->commit_status = status;
+        shard_task_add(shard, &op->task);
+    }
+}
+
 /* What is ready now, as far as one transaction takes it; answers leave after its
  * commit. */
 static void run_batch(struct shard *shard)
@@ -100,6 +116,7 @@ static void run_batch(struct shard *shard)
     rc = store_txn_commit(shard->store);
     if (rc)
         log_error("target %u: can't commit: %s", shard->target, strerror(-rc));
+    committed_wake(shard, rc);
     peer_calls_flush(shard);
     op_flush(shard, rc);
 }
@@ -179,6 +196,10 @@ static int clients_load(struct shard *shard, struct benchfs_error *err)
         rc = session_store_load(shard);
         if (rc == 0)
             rc = lock_table_load(shard);
+        if (rc == 0)
+            rc = claim_load(shard);
+        if (rc == 0)
+            rc = intent_load(shard);
         store_txn_abort(shard->store);
     }
     return rc ? benchfs_error_set(
@@ -230,6 +251,8 @@ void shard_tables_init(struct shard *shard)
     table_init(&shard->running);
     table_init(&shard->lock_files);
     watch_init(shard);
+    claim_init(shard);
+    intent_init(shard);
     keylock_init(&shard->locks, &shard->ready);
 }
 
@@ -393,6 +416,7 @@ int shard_start(struct shard *shard, struct benchfs_error *err)
         rc = op_spawn(shard, inode_orphans_delete, NULL);
     if (rc)
         return benchfs_error_set(err, -rc, "no memory to start a shard");
+    intent_resume(shard);
     rc = pthread_create(&shard->thread, NULL, shard_main, shard);
 
     if (rc)
@@ -432,6 +456,8 @@ void shard_destroy(struct shard *shard)
     free(shard->peers);
     table_fini(&shard->running);
     lock_table_fini(shard);
+    claim_fini(shard);
+    intent_fini(shard);
     session_fini(shard);
     keylock_fini(&shard->locks);
     service_destroy(shard->service);

@@ -50,11 +50,10 @@ struct session {
     uint64_t pid_start;   /* see proc_start_time() */
     bool is_local;
     bool is_connected;
-    bool is_stored;           /* the store knows who it is */
-    bool has_forwarded;       /* requests of it went on to other targets */
-    struct table opens;       /* inode -> struct store_open */
-    struct list remote_locks; /* struct session_lock: dentries locked by DENTRY_LOCK */
-    struct table replies;     /* slot -> number of the last request stored for it */
+    bool is_stored;       /* the store knows who it is */
+    bool has_forwarded;   /* requests of it went on to other targets */
+    struct table opens;   /* inode -> struct store_open */
+    struct table replies; /* slot -> number of the last request stored for it */
 
     struct list_node watch_link; /* in shard->watched: daemon/watch.h */
     uint64_t down_since_ns;
@@ -101,6 +100,14 @@ struct shard {
     struct list watched;       /* struct session: daemon/watch.h */
     struct shard_timer watch_timer;
     bool is_watching;
+    struct table claims; /* owner -> claims, see daemon/claim.h */
+    struct shard_timer claim_timer;
+    bool is_checking_claims;
+    struct table coordinated; /* owner -> what it runs over several targets */
+    struct list late_intents; /* struct intent: to be tried again */
+    struct shard_timer intent_timer;
+    bool has_late_orphans;
+    struct list committing; /* struct op: fibers that wait for the commit */
     uint64_t lock_sequence;
     struct service *service; /* target 0 only: the state of the whole service */
 

@@ -6,8 +6,8 @@
  * Changelog of the protocol
  *   1  first version
  *   2  header: slot; payload_len and reply_space in 32 bits. HELLO: node and target.
- *      CLIENT_ALIVE.
- *      COPY
+ *      CLIENT_ALIVE, COPY, LOCK.
+ *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H
@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC       0x31534642u /* "BFS1" */
-#define WIRE_VERSION     2
+#define WIRE_VERSION     3
 #define WIRE_HEADER_SIZE 64u
 #define WIRE_BODY_MAX    5120u       /* the longest body: symlink text and two names */
 #define WIRE_PAYLOAD_MAX (64u << 20) /* a chunk of the largest size */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "daemon/claim.h"
 #include "daemon/ops/ops.h"
 #include "daemon/session.h"
 #include "proto/placement.h"
@@ -206,6 +207,29 @@ int op_seek(struct op *op)
     return OP_REPLY(op, seek_reply, &reply);
 }
 
+/* With an owner: once, since the file may have grown again since. */
+static int chunk_truncate(struct shard *shard,
+                          const struct msg_chunk_truncate_request *m)
+{
+    struct store_claim claim = {
+        .target = m->coordinator,
+        .owner = m->owner,
+        .kind = CLAIM_DONE,
+        .id = m->ino,
+    };
+    int rc = m->owner ? claim_get(shard, &claim) : -ENOENT;
+
+    if (rc != -ENOENT)
+        return rc;
+    rc = store_chunk_truncate(shard->store, m->ino, m->size, m->chunk_size);
+    if (rc || !m->owner)
+        return rc;
+    rc = claim_put(shard, &claim);
+    if (rc)
+        store_txn_fail(shard->store, rc);
+    return rc;
+}
+
 int op_chunk_truncate(struct op *op)
 {
     struct msg_chunk_truncate_request m;
@@ -219,7 +243,7 @@ int op_chunk_truncate(struct op *op)
     rc = op_lock_key(op, key); /* waits for transfers to and from the chunks */
     if (rc)
         return rc;
-    rc = store_chunk_truncate(op->shard->store, m.ino, m.size, m.chunk_size);
+    rc = chunk_truncate(op->shard, &m);
     op_unlock_key(op, key);
     return rc;
 }

@@ -8,12 +8,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
+#include "daemon/replay.h"
 #include "daemon/session.h"
 #include "proto/placement.h"
 
 #define READDIR_BUFFER_MAX (256u << 10)
+/* Of an operation that met another one half-way: in the end some seconds. */
+#define TRIES_MAX       100u
+#define TRY_WAIT_MAX_MS 50u
 
 static int reply_attr(struct op *op, struct store_inode *inode)
 {
@@ -179,6 +184,9 @@ int op_create(struct op *op)
     if (!create_is_valid(shard, &m))
         return -EINVAL;
     rc = op_check_key(op, keylock_key_dentry(m.parent, m.name.data, m.name.len));
+    /* of a directory that may be about to go it is not known yet whether it does */
+    if (rc == 0)
+        rc = op_check_key(op, keylock_key_dir(m.parent));
     if (rc)
         return rc;
     rc = store_dentry_get(shard->store, m.parent, m.name.data, m.name.len, &existing);
@@ -215,12 +223,67 @@ static int unlink_dentry_get(struct op *op,
     return rc;
 }
 
+static int dentry_remove(struct shard *shard, const struct msg_dentry_request *m)
+{
+    return store_dentry_remove(
+        shard->store, m->parent, m->name.data, m->name.len, shard_now_ns());
+}
+
+/* The inode is homed here: all of it in this batch, and then its data. */
+static int unlink_here(struct op *op,
+                       const struct msg_dentry_request *m,
+                       const struct store_dentry *dentry)
+{
+    struct shard *shard = op->shard;
+    struct store_inode inode;
+    int rc = dentry_remove(shard, m);
+
+    if (rc)
+        return rc;
+    rc = inode_link_drop_note(shard, dentry->ino, &inode);
+    if (rc == 0 && op->fiber)
+        rc = replay_record(op);
+    if (rc)
+        store_txn_fail(shard->store, rc);
+    else if (op->fiber)
+        rc = op_commit(op); /* before its data goes */
+    if (rc)
+        return rc;
+    op->is_decided = op->fiber != NULL;
+    (void)inode_dropped(op, &inode); /* it goes on later if it can't now */
+    return 0;
+}
+
+/* Removes the name, and has its inode's home drop the link; gives the key back. */
+static int unlink_elsewhere(struct op *op,
+                            const struct msg_dentry_request *m,
+                            const struct store_dentry *dentry,
+                            uint64_t key)
+{
+    struct intent *intent = intent_create(op);
+    int rc = intent ? dentry_remove(op->shard, m) : -ENOMEM;
+
+    if (rc) {
+        intent_destroy(intent);
+        op_unlock_key(op, key);
+        return rc;
+    }
+    intent_key(intent, key);
+    intent_link_drop(op, intent, dentry->ino);
+    rc = intent_commit(op, intent, true);
+    if (rc) {
+        op_unlock_key(op, key);
+        return rc;
+    }
+    (void)intent_run(op, intent);
+    return 0;
+}
+
 int op_unlink(struct op *op)
 {
     struct shard *shard = op->shard;
     struct msg_dentry_request m;
     struct store_dentry dentry;
-    struct store_inode inode;
     bool is_home;
     uint64_t key;
     int rc;
@@ -231,99 +294,206 @@ int op_unlink(struct op *op)
     if (rc)
         return rc;
     is_home = placement_home(dentry.ino) == shard->target;
-    if (!op->fiber) {
-        if (dentry.type == S_IFDIR)
-            return -EISDIR;
-        if (!is_home)
+    if (dentry.type == S_IFDIR) {
+        rc = -EISDIR;
+    } else if (!op->fiber) {
+        if (!is_home || inode_end_is_striped(shard, dentry.ino))
             return OP_NEEDS_FIBER;
-        /* drops the link first: it is the one to ask for a fiber */
-        rc = inode_link_drop(op, dentry.ino, &inode);
-        return rc ? rc
-                  : store_dentry_remove(
-                      shard->store, m.parent, m.name.data, m.name.len, shard_now_ns());
+        return unlink_here(op, &m, &dentry);
+    } else if (is_home) {
+        rc = unlink_here(op, &m, &dentry);
+    } else {
+        return unlink_elsewhere(op, &m, &dentry, key);
     }
-    rc = dentry.type == S_IFDIR
-             ? -EISDIR
-             : store_dentry_remove(
-                 shard->store, m.parent, m.name.data, m.name.len, shard_now_ns());
-    op_unlock_key(op, key);
-    return rc ? rc : inode_link_drop_any(op, dentry.ino);
+    if (op->fiber)
+        op_unlock_key(op, key);
+    return rc;
 }
 
-static int
-seal_send(struct op *op, uint64_t dir, bool seal, struct peer_call **ret_calls)
-{
-    struct msg_dir_seal_request request = {.dir = dir, .seal = seal};
-    uint8_t body[MSG_dir_seal_request_MAX];
-    size_t len = msg_dir_seal_request_encode(&request, body, sizeof(body));
+/* ---- directories */
 
-    return peer_call_others(op, OP_DIR_SEAL, body, len, ret_calls);
+static size_t
+claim_end_encode(struct op *op, bool commit, uint8_t body[MSG_claim_end_request_MAX])
+{
+    struct msg_claim_end_request request = {
+        .coordinator = op->shard->target, .owner = op->lock_owner, .commit = commit};
+
+    return msg_claim_end_request_encode(&request, body, MSG_claim_end_request_MAX);
 }
 
 int directory_seal(struct op *op, uint64_t dir)
 {
+    struct msg_dir_seal_request request = {
+        .coordinator = op->shard->target, .owner = op->lock_owner, .dir = dir};
+    uint8_t body[MSG_dir_seal_request_MAX];
+    size_t len = msg_dir_seal_request_encode(&request, body, sizeof(body));
+    struct shard *shard = op->shard;
+    uint64_t key = keylock_key_dir(dir);
     struct peer_call *calls = NULL;
-    int rc = store_dirpart_seal(op->shard->store, dir, true);
+    struct store_dirpart part;
+    int rc = keylock_lock(&shard->locks, key, op->lock_owner);
 
     if (rc)
-        return rc;
-    rc = seal_send(op, dir, true, &calls);
-    if (rc) {
-        /* -ENOTEMPTY says more than whatever another target answered */
-        for (uint32_t i = 0; calls && i < op->shard->n_targets - 1; i++) {
-            if (calls[i].rpc.status == -ENOTEMPTY)
-                rc = -ENOTEMPTY;
-        }
-        directory_unseal(op, dir);
+        return rc == -EBUSY ? -EAGAIN : rc;
+    rc = store_dirpart_get(shard->store, dir, &part);
+    if (rc == 0 && part.n_entries > 0)
+        rc = -ENOTEMPTY;
+    if (rc == 0)
+        rc = peer_call_others(op, OP_DIR_SEAL, body, len, &calls);
+    /* -ENOTEMPTY says more than whatever another target answered */
+    for (uint32_t i = 0; rc && calls && i < shard->n_targets - 1; i++) {
+        if (calls[i].rpc.status == -ENOTEMPTY)
+            rc = -ENOTEMPTY;
     }
     free(calls);
+    if (rc && !is_cut_off(rc))
+        directory_unseal(op, dir);
+    else if (rc)
+        op_unlock_key(op, key);
     return rc;
+}
+
+bool is_cut_off(int status)
+{
+    return status == -ETIMEDOUT || status == -EHOSTDOWN || status == -ENOTCONN;
 }
 
 void directory_unseal(struct op *op, uint64_t dir)
 {
+    uint8_t body[MSG_claim_end_request_MAX];
     struct peer_call *calls;
 
-    (void)store_dirpart_seal(op->shard->store, dir, false);
-    (void)seal_send(op, dir, false, &calls);
+    (void)peer_call_others(
+        op, OP_CLAIM_END, body, claim_end_encode(op, false, body), &calls);
     free(calls);
+    op_unlock_key(op, keylock_key_dir(dir));
+}
+
+void intent_link_drop(struct op *op, struct intent *intent, uint64_t ino)
+{
+    struct msg_inode_link_request request = {
+        .coordinator = op->shard->target, .owner = op->lock_owner, .ino = ino};
+    uint8_t body[MSG_inode_link_request_MAX];
+    uint32_t home = placement_home(ino);
+
+    intent_step(intent,
+                &home,
+                1,
+                OP_INODE_LINK,
+                body,
+                msg_inode_link_request_encode(&request, body, sizeof(body)));
+}
+
+void intent_claims_end(struct op *op, struct intent *intent, const uint32_t *target)
+{
+    uint8_t body[MSG_claim_end_request_MAX];
+    size_t len = claim_end_encode(op, true, body);
+
+    if (target)
+        intent_step(intent, target, 1, OP_CLAIM_END, body, len);
+    else
+        intent_step_others(intent, OP_CLAIM_END, body, len);
+}
+
+/* The directory is sealed; its name goes, and the inode. Gives the keys back. */
+static int rmdir_commit(struct op *op,
+                        const struct msg_dentry_request *m,
+                        uint64_t ino,
+                        uint64_t key)
+{
+    struct shard *shard = op->shard;
+    struct intent *intent = intent_create(op);
+    bool is_home = placement_home(ino) == shard->target;
+    struct store_inode inode;
+    int rc = intent ? dentry_remove(shard, m) : -ENOMEM;
+
+    if (rc)
+        goto fail;
+    rc = store_dirpart_seal(shard->store, ino, true);
+    if (rc == 0 && is_home)
+        rc = inode_link_drop_note(shard, ino, &inode);
+    if (rc)
+        store_txn_fail(shard->store, rc);
+    intent_key(intent, key);
+    intent_key(intent, keylock_key_dir(ino));
+    if (!is_home)
+        intent_link_drop(op, intent, ino);
+    intent_claims_end(op, intent, NULL);
+    rc = intent_commit(op, intent, true);
+    intent = rc ? NULL : intent;
+    if (rc)
+        goto fail;
+    (void)intent_run(op, intent);
+    if (is_home)
+        (void)inode_dropped(op, &inode);
+    return 0;
+
+fail:
+    intent_destroy(intent);
+    directory_unseal(op, ino);
+    op_unlock_key(op, key);
+    return rc;
+}
+
+static int rmdir_try(struct op *op, const struct msg_dentry_request *m)
+{
+    uint64_t key = keylock_key_dentry(m->parent, m->name.data, m->name.len);
+    struct store_dentry dentry;
+    int rc = unlink_dentry_get(op, m, key, &dentry);
+
+    if (rc)
+        return rc;
+    rc = dentry.type == S_IFDIR ? directory_seal(op, dentry.ino) : -ENOTDIR;
+    if (rc) {
+        op_unlock_key(op, key);
+        return rc;
+    }
+    return rmdir_commit(op, m, dentry.ino, key);
+}
+
+bool op_try_again(struct op *op, unsigned *tries, int *rc)
+{
+    if (*rc != -EAGAIN)
+        return false;
+    if (++*tries == TRIES_MAX) {
+        *rc = -EBUSY;
+        return false;
+    }
+    op_sleep(op, *tries < TRY_WAIT_MAX_MS ? *tries : TRY_WAIT_MAX_MS);
+    return true;
 }
 
 int op_rmdir(struct op *op)
 {
-    struct shard *shard = op->shard;
     struct msg_dentry_request m;
-    struct store_dentry dentry;
-    uint64_t key;
+    unsigned tries = 0;
     int rc;
 
     OP_DECODE(op, dentry_request, &m);
     if (!op->fiber)
         return OP_NEEDS_FIBER;
-    key = keylock_key_dentry(m.parent, m.name.data, m.name.len);
-    rc = unlink_dentry_get(op, &m, key, &dentry);
+    rc = coordinate_begin(op);
     if (rc)
         return rc;
-    rc = dentry.type == S_IFDIR ? directory_seal(op, dentry.ino) : -ENOTDIR;
+    do {
+        rc = rmdir_try(op, &m);
+    } while (op_try_again(op, &tries, &rc));
     if (rc)
-        goto out;
-    rc = store_dentry_remove(
-        shard->store, m.parent, m.name.data, m.name.len, shard_now_ns());
-    if (rc)
-        directory_unseal(op, dentry.ino);
-    else
-        rc = inode_link_drop_any(op, dentry.ino);
-
-out:
-    op_unlock_key(op, key);
+        coordinate_end(op);
     return rc;
 }
 
 /* ---- link */
 
-static int link_add_any(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
+/* Adds the link where the inode is homed, with a claim if that is elsewhere. */
+static int link_add(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
 {
-    struct msg_inode_link_request request = {.ino = ino, .add = 1};
+    struct msg_inode_link_request request = {
+        .coordinator = op->shard->target,
+        .owner = op->lock_owner,
+        .ino = ino,
+        .add = 1,
+    };
     uint8_t body[MSG_inode_link_request_MAX];
     size_t len = msg_inode_link_request_encode(&request, body, sizeof(body));
     struct store_inode inode;
@@ -331,8 +501,14 @@ static int link_add_any(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
     int rc;
 
     if (placement_home(ino) == op->shard->target) {
-        rc = inode_link_add(op, ino, &inode);
-        return rc ? rc : inode_attr_get(op, &inode, &ret->attr);
+        rc = store_inode_get(op->shard->store, ino, &inode);
+        if (rc == 0)
+            rc = inode_attr_get(op, &inode, &ret->attr); /* may wait for others */
+        if (rc == 0)
+            rc = inode_link_add(op, ino, &inode);
+        ret->attr.nlink = inode.nlink;
+        ret->attr.ctime_ns = inode.ctime_ns;
+        return rc;
     }
     call = malloc(sizeof(*call));
     if (!call)
@@ -344,13 +520,89 @@ static int link_add_any(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
     return rc;
 }
 
-int op_link(struct op *op)
+/* The link that was added elsewhere is taken back. */
+static void link_undo(struct op *op, uint64_t ino)
+{
+    uint8_t body[MSG_claim_end_request_MAX];
+    size_t len = claim_end_encode(op, false, body);
+    struct peer_call *call = malloc(sizeof(*call));
+
+    if (call)
+        (void)peer_call(op, placement_home(ino), OP_CLAIM_END, body, len, call);
+    free(call);
+}
+
+/* The entry, in the transaction that has the link, or an intent to keep it. Gives the
+ * key back. */
+static int link_commit(struct op *op,
+                       const struct msg_link_request *m,
+                       const struct msg_attr_reply *reply,
+                       uint64_t key)
+{
+    struct shard *shard = op->shard;
+    uint32_t home = placement_home(m->ino);
+    bool is_home = home == shard->target;
+    struct store_dentry dentry = {.ino = m->ino, .type = reply->attr.mode & S_IFMT};
+    struct intent *intent = is_home ? NULL : intent_create(op);
+    int rc = is_home || intent ? 0 : -ENOMEM;
+
+    if (rc == 0)
+        rc = store_dentry_insert(shard->store,
+                                 m->new_parent,
+                                 m->new_name.data,
+                                 m->new_name.len,
+                                 &dentry,
+                                 shard_now_ns());
+    OP_REPLY(op, attr_reply, reply);
+    if (is_home) {
+        if (rc)
+            store_txn_fail(shard->store, rc); /* it was checked before */
+        op_unlock_key(op, key);
+        return rc;
+    }
+    if (rc == 0) {
+        intent_key(intent, key);
+        intent_claims_end(op, intent, &home);
+        rc = intent_commit(op, intent, true);
+        intent = rc ? NULL : intent;
+    }
+    if (rc == 0) {
+        (void)intent_run(op, intent);
+        return 0;
+    }
+    intent_destroy(intent);
+    link_undo(op, m->ino);
+    op_unlock_key(op, key);
+    return rc;
+}
+
+/* With the key, and the directory kept open for new entries. */
+static int link_try(struct op *op, const struct msg_link_request *m, uint64_t key)
 {
     struct shard *shard = op->shard;
     struct msg_attr_reply reply;
     struct store_dentry dentry;
+    int rc = store_dentry_get(
+        shard->store, m->new_parent, m->new_name.data, m->new_name.len, &dentry);
+
+    if (rc == 0)
+        rc = -EEXIST;
+    if (rc == -ENOENT)
+        rc = dentry_insert_check(op, m->new_parent);
+    if (rc == 0)
+        rc = link_add(op, m->ino, &reply);
+    if (rc) {
+        op_unlock_key(op, key);
+        return rc;
+    }
+    return link_commit(op, m, &reply, key);
+}
+
+int op_link(struct op *op)
+{
+    struct shard *shard = op->shard;
     struct msg_link_request m;
-    uint64_t key;
+    uint64_t key, dir_key;
     int rc;
 
     OP_DECODE(op, link_request, &m);
@@ -359,33 +611,22 @@ int op_link(struct op *op)
     if (!op->fiber)
         return OP_NEEDS_FIBER;
     key = keylock_key_dentry(m.new_parent, m.new_name.data, m.new_name.len);
-    rc = op_lock_key(op, key);
+    dir_key = keylock_key_dir(m.new_parent);
+    rc = coordinate_begin(op);
     if (rc)
         return rc;
-    rc = store_dentry_get(
-        shard->store, m.new_parent, m.new_name.data, m.new_name.len, &dentry);
-    if (rc != -ENOENT) {
-        rc = rc ? rc : -EEXIST;
-        goto out;
+    rc = op_lock_key(op, key);
+    if (rc == 0) {
+        rc = op_share_key(op, dir_key);
+        if (rc)
+            op_unlock_key(op, key);
     }
-    rc = link_add_any(op, m.ino, &reply);
-    if (rc)
-        goto out;
-    dentry.ino = m.ino;
-    dentry.type = reply.attr.mode & S_IFMT;
-    rc = store_dentry_insert(shard->store,
-                             m.new_parent,
-                             m.new_name.data,
-                             m.new_name.len,
-                             &dentry,
-                             shard_now_ns());
-    if (rc)
-        (void)inode_link_drop_any(op, m.ino);
-    else
-        rc = OP_REPLY(op, attr_reply, &reply);
-
-out:
-    op_unlock_key(op, key);
+    if (rc == 0) {
+        rc = link_try(op, &m, key);
+        keylock_unshare(&shard->locks, dir_key);
+    }
+    if (!op->is_decided)
+        coordinate_end(op);
     return rc;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "daemon/claim.h"
+#include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
 #include "daemon/session.h"
@@ -301,22 +303,70 @@ int op_fallocate(struct op *op)
 
 /* ---- for other targets */
 
-int op_inode_link(struct op *op)
+/* With a claim, so that it is done once. */
+static int link_drop_claimed(struct op *op, const struct store_claim *claim)
 {
-    struct msg_inode_link_request m;
+    struct shard *shard = op->shard;
     struct store_inode inode;
-    int rc;
+    int rc = claim_get(shard, claim);
 
-    OP_DECODE(op, inode_link_request, &m);
-    if (m.add == 0)
-        return inode_link_drop(op, m.ino, &inode);
-    rc = store_inode_get(op->shard->store, m.ino, &inode);
+    if (rc != -ENOENT)
+        return rc;
+    if (!op->fiber)
+        return OP_NEEDS_FIBER; /* it may be the inode's end */
+    store_reserve_use(shard->store, true);
+    rc = inode_link_drop_note(shard, claim->id, &inode);
+    if (rc == 0)
+        rc = claim_put(shard, claim);
+    store_reserve_use(shard->store, false);
+    if (rc && rc != -ENOENT)
+        store_txn_fail(shard->store, rc);
+    if (rc == 0)
+        rc = op_commit(op); /* before its data goes */
+    if (rc)
+        return rc;
+    op->is_decided = true;
+    /* it goes on later if it can't now */
+    (void)inode_dropped(op, &inode);
+    return 0;
+}
+
+static int link_add_claimed(struct op *op, const struct store_claim *claim)
+{
+    struct shard *shard = op->shard;
+    struct store_inode inode;
+    int rc = store_inode_get(shard->store, claim->id, &inode);
+
     if (rc == 0)
         rc = inode_fold(op,
                         &inode); /* may ask for a fiber, before anything is changed */
-    if (rc == 0)
-        rc = inode_link_add(op, m.ino, &inode);
+    if (rc)
+        return rc;
+    rc = claim_get(shard, claim);
+    if (rc == -ENOENT) {
+        rc = inode_link_add(op, claim->id, &inode);
+        if (rc)
+            return rc;
+        rc = claim_put(shard, claim);
+        if (rc)
+            store_txn_fail(shard->store, rc);
+    }
     return rc ? rc : reply_attr(op, &inode);
+}
+
+int op_inode_link(struct op *op)
+{
+    struct msg_inode_link_request m;
+    struct store_claim claim;
+
+    OP_DECODE(op, inode_link_request, &m);
+    claim = (struct store_claim){
+        .target = m.coordinator,
+        .owner = m.owner,
+        .kind = m.add ? CLAIM_LINK : CLAIM_DONE,
+        .id = m.ino,
+    };
+    return m.add ? link_add_claimed(op, &claim) : link_drop_claimed(op, &claim);
 }
 
 int inode_moved_local(struct shard *shard, uint64_t ino, uint64_t new_parent)

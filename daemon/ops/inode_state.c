@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
 #include "daemon/session.h"
@@ -269,24 +270,38 @@ int inode_chunk_targets(struct shard *shard,
     return 0;
 }
 
-/* Cuts the chunks on all targets to `size`. In a fiber if there are any elsewhere. */
-static int chunks_cut(struct op *op,
-                      const struct store_inode *inode,
-                      bool may_be_longer,
-                      uint64_t size)
+static size_t truncate_encode(struct op *op,
+                              const struct store_inode *inode,
+                              uint64_t owner,
+                              uint64_t size,
+                              uint8_t body[MSG_chunk_truncate_request_MAX])
 {
     struct msg_chunk_truncate_request request = {
-        .ino = inode->ino, .size = size, .chunk_size = inode->chunk_size};
+        .coordinator = op->shard->target,
+        .owner = owner,
+        .ino = inode->ino,
+        .size = size,
+        .chunk_size = inode->chunk_size,
+    };
+
+    return msg_chunk_truncate_request_encode(
+        &request, body, MSG_chunk_truncate_request_MAX);
+}
+
+/* Drops the chunks of an inode that is at its end, on all targets. In a fiber if there
+ * are any elsewhere. */
+static int chunks_drop(struct op *op, const struct store_inode *inode)
+{
     uint8_t body[MSG_chunk_truncate_request_MAX];
-    size_t len = msg_chunk_truncate_request_encode(&request, body, sizeof(body));
+    size_t len = truncate_encode(op, inode, 0, 0, body);
     struct shard *shard = op->shard;
     struct peer_call *calls = NULL;
     uint32_t *targets = NULL;
     unsigned n = 0;
-    int rc = store_chunk_truncate(shard->store, inode->ino, size, inode->chunk_size);
+    int rc = store_chunk_truncate(shard->store, inode->ino, 0, inode->chunk_size);
 
     if (rc == 0)
-        rc = inode_chunk_targets(shard, inode, may_be_longer, &targets, &n);
+        rc = inode_chunk_targets(shard, inode, false, &targets, &n);
     if (rc || n == 0)
         goto out;
     rc = -ENOMEM;
@@ -300,13 +315,65 @@ out:
     return rc;
 }
 
+int inode_size_set(struct shard *shard, uint64_t ino, uint64_t size, int64_t now)
+{
+    struct store_inode inode;
+    int rc = store_inode_get(shard->store, ino, &inode);
+
+    if (rc)
+        return rc;
+    inode.size = size;
+    inode.mtime_ns = now;
+    inode.ctime_ns = now;
+    return store_inode_put(shard->store, &inode);
+}
+
+/* Over several targets; holds both keys, which it gives back. Cut now and then made
+ * longer by others, chunks must not be cut again: they note that it is done. */
+static int truncate_striped(struct op *op,
+                            const struct store_inode *inode,
+                            const uint32_t *targets,
+                            unsigned n,
+                            uint64_t size)
+{
+    uint8_t body[MSG_chunk_truncate_request_MAX];
+    size_t len = truncate_encode(op, inode, op->lock_owner, size, body);
+    struct intent *intent = intent_create(op);
+    int rc = intent ? coordinate_begin(op) : -ENOMEM;
+
+    if (rc == 0) {
+        intent_key(intent, keylock_key_size(inode->ino));
+        intent_key(intent, keylock_key_inode(inode->ino));
+        intent_step(intent, targets, n, OP_CHUNK_TRUNCATE, body, len);
+        intent_size(intent, inode->ino, size, shard_now_ns());
+        rc =
+            store_chunk_truncate(op->shard->store, inode->ino, size, inode->chunk_size);
+    }
+    if (rc) {
+        intent_destroy(intent);
+        coordinate_end(op);
+        goto unlock;
+    }
+    rc = intent_commit(op, intent, false);
+    if (rc == 0)
+        return intent_run(op, intent);
+    coordinate_end(op);
+
+unlock:
+    op_unlock_key(op, keylock_key_inode(inode->ino));
+    op_unlock_key(op, keylock_key_size(inode->ino));
+    return rc;
+}
+
 int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
 {
     struct shard *shard = op->shard;
     uint64_t size_key = keylock_key_size(inode->ino);
     uint64_t key = keylock_key_inode(inode->ino);
     bool may_be_longer = has_free_writers(shard, inode->ino);
-    int64_t now;
+    bool cuts = size < inode->size || may_be_longer;
+    uint32_t *targets = NULL;
+    unsigned n = 0;
     int rc;
 
     if (!op->fiber
@@ -320,20 +387,20 @@ int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
         op_unlock_key(op, size_key);
         return rc;
     }
-    if (size < inode->size || may_be_longer) {
-        rc = chunks_cut(op, inode, may_be_longer, size);
-        if (rc == 0)
-            rc = store_inode_get(shard->store, inode->ino, inode);
-        if (rc)
-            goto out;
+    if (cuts)
+        rc = inode_chunk_targets(shard, inode, may_be_longer, &targets, &n);
+    if (rc == 0 && n > 0) {
+        rc = truncate_striped(op, inode, targets, n, size);
+        free(targets);
+        return rc ? rc : store_inode_get(shard->store, inode->ino, inode);
     }
-    now = shard_now_ns();
-    inode->size = size;
-    inode->mtime_ns = now;
-    inode->ctime_ns = now;
-    rc = store_inode_put(shard->store, inode);
-
-out:
+    free(targets);
+    if (rc == 0 && cuts)
+        rc = store_chunk_truncate(shard->store, inode->ino, size, inode->chunk_size);
+    if (rc == 0)
+        rc = inode_size_set(shard, inode->ino, size, shard_now_ns());
+    if (rc == 0)
+        rc = store_inode_get(shard->store, inode->ino, inode);
     op_unlock_key(op, key);
     op_unlock_key(op, size_key);
     return rc;
@@ -367,10 +434,12 @@ static int inode_delete(struct op *op, const struct store_inode *inode)
         rc = op_lock_key(op, key);
         if (rc)
             return rc;
-        rc = chunks_cut(op, inode, false, 0);
+        rc = chunks_drop(op, inode);
         op_unlock_key(op, key);
-        if (rc)
+        if (rc) {
+            orphans_later(shard);
             return rc;
+        }
     }
     rc = store_inode_remove(shard->store, inode->ino);
     return rc ? rc : store_orphan_remove(shard->store, inode->ino);
@@ -413,14 +482,13 @@ int inode_orphans_delete(struct op *op)
     return 0;
 }
 
-static int inode_end(struct op *op, const struct store_inode *inode)
+int inode_dropped(struct op *op, const struct store_inode *inode)
 {
     struct shard *shard = op->shard;
     uint64_t key = keylock_key_inode(inode->ino);
-    int rc = store_orphan_add(shard->store, inode->ino);
 
-    if (rc || session_inode(shard, inode->ino))
-        return rc;
+    if (inode->nlink > 0 || session_inode(shard, inode->ino))
+        return 0;
     if (!op->fiber && S_ISREG(inode->mode)) {
         /* one that is being read or written, or has chunks elsewhere, takes longer */
         if (is_striped_away(shard, inode)
@@ -431,40 +499,38 @@ static int inode_end(struct op *op, const struct store_inode *inode)
     return inode_delete(op, inode);
 }
 
-int inode_link_drop(struct op *op, uint64_t ino, struct store_inode *ret)
+int inode_link_drop_note(struct shard *shard, uint64_t ino, struct store_inode *ret)
 {
-    struct shard *shard = op->shard;
     int rc = store_inode_get(shard->store, ino, ret);
 
     if (rc)
         return rc;
-    if (!op->fiber && ret->nlink <= 1 && is_striped_away(shard, ret))
-        return OP_NEEDS_FIBER; /* before anything is changed */
     ret->nlink = S_ISDIR(ret->mode) || ret->nlink == 0 ? 0 : ret->nlink - 1;
     ret->ctime_ns = shard_now_ns();
     rc = store_inode_put(shard->store, ret);
-    if (rc || ret->nlink > 0)
-        return rc;
-    return inode_end(op, ret);
+    if (rc == 0 && ret->nlink == 0)
+        rc = store_orphan_add(shard->store, ino);
+    return rc;
 }
 
-int inode_link_drop_any(struct op *op, uint64_t ino)
+bool inode_end_is_striped(struct shard *shard, uint64_t ino)
 {
-    struct msg_inode_link_request request = {.ino = ino, .add = 0};
-    uint8_t body[MSG_inode_link_request_MAX];
-    size_t len = msg_inode_link_request_encode(&request, body, sizeof(body));
-    uint32_t home = placement_home(ino);
     struct store_inode inode;
-    struct peer_call *call;
-    int rc;
 
-    if (home == op->shard->target)
-        return inode_link_drop(op, ino, &inode);
-    call = malloc(sizeof(*call));
-    if (!call)
-        return -ENOMEM;
-    rc = peer_call(op, home, OP_INODE_LINK, body, len, call);
-    free(call);
+    return store_inode_get(shard->store, ino, &inode) == 0 && inode.nlink <= 1
+           && is_striped_away(shard, &inode);
+}
+
+int inode_link_undo(struct op *op, uint64_t ino)
+{
+    struct shard *shard = op->shard;
+    struct store_inode inode;
+    int rc = inode_link_drop_note(shard, ino, &inode);
+
+    if (rc)
+        return rc == -ENOENT ? 0 : rc;
+    if (inode.nlink == 0 && !session_inode(shard, ino))
+        rc = inode_delete_spawn(op, ino);
     return rc;
 }
 
@@ -478,7 +544,7 @@ int inode_closed(struct op *op, uint64_t ino)
     rc = store_inode_get(op->shard->store, ino, &inode);
     if (rc)
         return rc == -ENOENT ? 0 : rc;
-    return inode.nlink == 0 ? inode_end(op, &inode) : 0;
+    return inode_dropped(op, &inode);
 }
 
 static void drop_opens(struct shard *shard, uint64_t ino, unsigned n, uint32_t flags)

@@ -9,6 +9,8 @@
 
 #include "daemon/op.h"
 
+struct intent;
+
 /* dentry.c: entries of directories and the inodes made and removed with them */
 int op_lookup(struct op *op);
 int op_create(struct op *op);
@@ -53,9 +55,10 @@ int op_copy(struct op *op);
 /* peer_locks.c: what a rename or a removal asks of other targets */
 int op_dentry_lock(struct op *op);
 int op_dentry_apply(struct op *op);
-int op_dentry_unlock(struct op *op);
 int op_dir_seal(struct op *op);
 int op_namespace_lock(struct op *op);
+int op_claim_end(struct op *op);
+int op_claim_check(struct op *op);
 
 /* service.c */
 int op_ping(struct op *op);
@@ -103,16 +106,20 @@ struct write_report {
 
 /* Takes over a client's report of its writes. */
 int inode_fold_report(struct op *op, uint64_t ino, const struct write_report *report);
-/* Adds or drops a link of an inode homed here; at none the inode goes, with its data,
- * as soon as nobody has it open. */
+/* Adds or drops a link of an inode homed here, at once. */
 int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret);
-int inode_link_drop(struct op *op, uint64_t ino, struct store_inode *ret);
-/* Drops a link wherever the inode is homed. In a fiber unless it is homed here. */
-int inode_link_drop_any(struct op *op, uint64_t ino);
-/* Closes a dead client's opens. In a fiber. */
+int inode_link_drop_note(struct shard *shard, uint64_t ino, struct store_inode *ret);
+/* After that: at no link the inode goes, with its data, as soon as nobody has it open.
+ * May take a fiber's time, and goes on in the background if it fails. */
+int inode_dropped(struct op *op, const struct store_inode *inode);
+/* Takes back a link that was added; no inode is fine. Never waits. */
+int inode_link_undo(struct op *op, uint64_t ino);
+/* Whether dropping a link is the end of an inode with data on other targets. */
+bool inode_end_is_striped(struct shard *shard, uint64_t ino);
 /* In a fiber, when the shard starts: ends inodes without a name that nobody has open.
  */
 int inode_orphans_delete(struct op *op);
+/* Closes a dead client's opens. In a fiber. */
 void inode_close_all(struct op *op,
                      uint64_t ino,
                      unsigned n_readers,
@@ -120,6 +127,8 @@ void inode_close_all(struct op *op,
                      unsigned n_free_writers);
 /* The last close of an inode without names. */
 int inode_closed(struct op *op, uint64_t ino);
+/* The size alone, with mtime and ctime. */
+int inode_size_set(struct shard *shard, uint64_t ino, uint64_t size, int64_t now);
 /* Cuts or extends a file homed here, on all its targets. */
 int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size);
 /* The targets, other than this one, which may hold chunks of the file: bounded by the
@@ -140,9 +149,19 @@ int data_size_note(
 int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m);
 
 /* dentry.c */
-/* Seals all parts of a directory, or none: -ENOTEMPTY, transport errors. */
+/* In a fiber that coordinates: closes all parts of a directory, or none, and takes its
+ * key: -ENOTEMPTY; -EAGAIN: an entry is being made by an operation that may be waiting
+ * for this one, which has to let go of all; transport errors. */
 int directory_seal(struct op *op, uint64_t dir);
+/* A target does not answer: claims are left for it to ask about. */
+bool is_cut_off(int status);
+/* Ends all claims of the operation at others, and opens the directory. */
 void directory_unseal(struct op *op, uint64_t dir);
+/* Steps: the inode's home drops a link; the claims end (NULL: of all others). */
+void intent_link_drop(struct op *op, struct intent *intent, uint64_t ino);
+void intent_claims_end(struct op *op, struct intent *intent, const uint32_t *target);
+/* After -EAGAIN: waits a little, and says whether to try again; else *rc is -EBUSY. */
+bool op_try_again(struct op *op, unsigned *tries, int *rc);
 
 /* peer_locks.c */
 /* Sets (or, with ino 0, removes) a dentry here. */
@@ -150,8 +169,10 @@ int dentry_apply(struct shard *shard,
                  uint64_t parent,
                  struct wire_text name,
                  const struct store_dentry *dentry);
-/* On target 0, in a fiber: the lock under which directories change their place. */
-int namespace_lock_local(struct op *op, bool lock);
+/* 0, -ENOENT (the directory is no more) or -ENOSPC: whether it takes an entry. */
+int dentry_insert_check(struct op *op, uint64_t dir);
+/* On target 0: the lock under which directories change their place. */
+uint64_t namespace_key(void);
 
 /* inode.c */
 /* Notes a rename of an inode homed here: its parent if a directory, its ctime. */

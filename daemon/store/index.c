@@ -77,7 +77,8 @@ static int take_room(struct index *index,
 {
     if (index->failure)
         return index->failure;
-    if (room == INDEX_GROW && index_room_check(index, 1, value_size) < 0
+    if (room == INDEX_GROW && !index->uses_reserve
+        && index_room_check(index, 1, value_size) < 0
         && would_grow(index, db, key, value_size))
         return -ENOSPC;
     if (left_pages(index) < CHANGE_PAGES + VALUE_PAGES(value_size))

@@ -31,6 +31,8 @@ enum index_db {
     INDEX_OPEN,
     INDEX_NOTE,
     INDEX_LOCK,
+    INDEX_CLAIM,
+    INDEX_INTENT,
     INDEX_N_DBS,
 };
 
@@ -56,6 +58,9 @@ void index_txn_abort(struct index *index);
 bool index_txn_is_open(const struct index *index);
 /* Makes the commit fail with this error. */
 void index_txn_fail(struct index *index, int status);
+/* Until it is turned off, or the next transaction begins: what grows may use the
+ * reserve too, as part of a change that was let in already. */
+void index_reserve_use(struct index *index, bool use);
 /* Half of what one transaction may change has been used. */
 bool index_txn_is_large(const struct index *index);
 

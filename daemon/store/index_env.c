@@ -49,6 +49,8 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_OPEN] = "open",
     [INDEX_NOTE] = "note",
     [INDEX_LOCK] = "lock",
+    [INDEX_CLAIM] = "claim",
+    [INDEX_INTENT] = "intent",
 };
 
 int index_status(int rc)
@@ -442,6 +444,7 @@ static void forget_txn(struct index *index)
 {
     index->txn = NULL;
     index->failure = 0;
+    index->uses_reserve = false;
     for (int i = 0; i < INDEX_N_DBS; i++)
         index->cursor[i] = NULL;
 }
@@ -471,6 +474,11 @@ void index_txn_abort(struct index *index)
 bool index_txn_is_open(const struct index *index)
 {
     return index->txn != NULL;
+}
+
+void index_reserve_use(struct index *index, bool use)
+{
+    index->uses_reserve = use;
 }
 
 void index_txn_fail(struct index *index, int status)

@@ -18,6 +18,7 @@ struct index {
     MDB_txn *txn;
     MDB_cursor *cursor[INDEX_N_DBS]; /* opened on first use; end with the transaction */
     int failure;                     /* -errno: the transaction can't be committed */
+    bool uses_reserve;               /* all its changes may */
     uint64_t room_pages;             /* free pages when the transaction began */
     uint64_t tail_pages;             /* of these, at the end of the file */
     uint64_t used_pages;             /* taken by its changes, estimated high */

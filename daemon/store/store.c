@@ -268,3 +268,18 @@ bool store_txn_is_large(const struct store *store)
 {
     return index_txn_is_large(store->index);
 }
+
+void store_txn_fail(struct store *store, int status)
+{
+    index_txn_fail(store->index, status);
+}
+
+int store_room_check(struct store *store, unsigned changes)
+{
+    return index_room_check(store->index, changes, STORE_NAME_MAX);
+}
+
+void store_reserve_use(struct store *store, bool use)
+{
+    index_reserve_use(store->index, use);
+}

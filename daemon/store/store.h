@@ -69,6 +69,14 @@ bool store_txn_is_open(const struct store *store);
 /* The batch should be committed before the next request: what one transaction can
  * change is limited (some hundreds of creates), and beyond it the answer is -ENOSPC. */
 bool store_txn_is_large(const struct store *store);
+/* Makes the open transaction's commit fail with this error: a change that belongs to
+ * another could not be made. */
+void store_txn_fail(struct store *store, int status);
+/* 0 or -ENOSPC: whether that many growing changes of names and inodes could be made. */
+int store_room_check(struct store *store, unsigned changes);
+/* Until turned off, or the end of the transaction: changes may use the reserve, as part
+ * of what was let in already. */
+void store_reserve_use(struct store *store, bool use);
 
 /* ---- inodes */
 struct store_inode {
@@ -288,6 +296,36 @@ int store_lock_scan(struct store *store,
                                 const struct store_lock_key *key,
                                 const struct store_lock *lock),
                     void *arg);
+
+/* ---- operations that span several targets; what kinds and ids mean is the caller's
+ * concern. Claims are what such an operation holds at a target that takes part. */
+struct store_claim {
+    uint32_t target; /* that runs the operation */
+    uint64_t owner;  /* the operation */
+    uint8_t kind;
+    uint64_t id;
+    uint64_t dir; /* not part of the key */
+};
+/* Replaces the one with the same key. May use the reserve, as the next two. */
+int store_claim_put(struct store *store, const struct store_claim *claim);
+/* 0, or -ENOENT: whether there is one with this key. */
+int store_claim_get(struct store *store, const struct store_claim *claim);
+int store_claim_remove(struct store *store,
+                       const struct store_claim *claim); /* none is fine */
+/* As store_open_scan(). */
+int store_claim_scan(struct store *store,
+                     int (*each)(void *arg, const struct store_claim *claim),
+                     void *arg);
+
+/* Intents are what the target that runs the operation has still to do, once it is
+ * decided. May use the reserve. */
+int store_intent_put(struct store *store, uint64_t owner, const void *body, size_t len);
+int store_intent_remove(struct store *store, uint64_t owner); /* none is fine */
+/* As store_open_scan(); `body` is valid until the next change. */
+int store_intent_scan(
+    struct store *store,
+    int (*each)(void *arg, uint64_t owner, const void *body, size_t len),
+    void *arg);
 
 /* ---- small facts; what they mean is the caller's concern */
 struct store_note {

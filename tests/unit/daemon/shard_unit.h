@@ -6,6 +6,8 @@
 
 #include "unit.h"
 
+#include "daemon/claim.h"
+#include "daemon/intent.h"
 #include "daemon/lock_table.h"
 #include "daemon/op.h"
 #include "daemon/server.h"
@@ -43,6 +45,8 @@ static inline void shard_unit_close(struct shard_unit *unit)
     struct shard *shard = &unit->shard;
 
     lock_table_fini(shard);
+    claim_fini(shard);
+    intent_fini(shard);
     session_fini(shard);
     keylock_fini(&shard->locks);
     fiber_pool_destroy(shard->fibers);
@@ -80,6 +84,8 @@ static inline void shard_unit_restart(struct shard_unit *unit)
     assert_int_equal(store_txn_begin(unit->shard.store), 0);
     assert_int_equal(session_store_load(&unit->shard), 0);
     assert_int_equal(lock_table_load(&unit->shard), 0);
+    assert_int_equal(claim_load(&unit->shard), 0);
+    assert_int_equal(intent_load(&unit->shard), 0);
 }
 
 /* A batch of the shard's thread. */

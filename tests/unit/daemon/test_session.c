@@ -69,34 +69,6 @@ static void test_left_open(void **state)
 
     assert_int_equal(session_open(shard, CLIENT, INO, OPEN_READ), 0);
     assert_int_equal(session_open(shard, CLIENT, INO + 1, OPEN_WRITE), 0);
-    assert_int_equal(session_lock_add(shard, OTHER, 1, 2), 0);
-}
-
-static void test_locks_of_a_dead_client(void **state)
-{
-    struct shard *shard = *state;
-
-    for (uint64_t key = 1; key <= 4; key++) {
-        assert_int_equal(keylock_lock(&shard->locks, key, 10 + key), 0);
-        assert_int_equal(
-            session_lock_add(shard, key < 4 ? CLIENT : OTHER, key, 10 + key), 0);
-    }
-    /* given back in time: locked by somebody else since */
-    session_lock_remove(shard, CLIENT, 2, 12);
-    session_lock_remove(shard, CLIENT, 2, 12);
-    session_lock_remove(shard, CLIENT, 4, 14); /* not its own */
-    keylock_unlock(&shard->locks, 2, 12);
-    assert_int_equal(keylock_lock(&shard->locks, 2, 99), 0);
-
-    session_client_gone(shard, CLIENT);
-    shard_unit_batch(shard);
-    assert_false(keylock_is_locked(&shard->locks, 1, 0));
-    assert_true(keylock_is_locked(&shard->locks, 2, 0));
-    assert_false(keylock_is_locked(&shard->locks, 3, 0));
-    assert_true(keylock_is_locked(&shard->locks, 4, 0));
-    session_client_gone(shard, OTHER);
-    shard_unit_batch(shard);
-    assert_false(keylock_is_locked(&shard->locks, 4, 0));
 }
 
 static void test_unknown_client_gone(void **state)
@@ -218,15 +190,14 @@ static void test_ends(void **state)
     assert_null(session_inode(shard, INO));
 
     session_connected(shard, &daemon);
-    assert_int_equal(keylock_lock(&shard->locks, 1, 10), 0);
-    assert_int_equal(session_lock_add(shard, OTHER, 1, 10), 0);
+    assert_int_equal(session_open(shard, OTHER, INO, OPEN_READ), 0);
     session_disconnected(shard, OTHER, false);
     shard_unit_batch(shard);
-    assert_true(keylock_is_locked(&shard->locks, 1, 0));
+    assert_non_null(session_inode(shard, INO));
     daemon.id = OTHER + 1;
     session_connected(shard, &daemon);
     shard_unit_batch(shard);
-    assert_false(keylock_is_locked(&shard->locks, 1, 0));
+    assert_null(session_inode(shard, INO));
 }
 
 #define TEST(name)                                                                     \
@@ -238,7 +209,6 @@ int main(void)
         TEST(test_counts),
         TEST(test_close_without_open),
         TEST(test_left_open),
-        TEST(test_locks_of_a_dead_client),
         TEST(test_unknown_client_gone),
         TEST(test_restart),
         TEST(test_process_without_connection),
