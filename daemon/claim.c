@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -150,7 +151,10 @@ int claim_lock(struct op *op, const struct store_claim *claim)
     rc = locks_take(shard, claim, &key);
     if (rc == -EBUSY)
         return op_wait_key(op, key);
-    return rc ? rc : claim_keep(shard, claim);
+    if (rc == 0)
+        rc = claim_keep(shard, claim);
+    FAULT_POINT("claim-taken");
+    return rc;
 }
 
 int claim_dir(struct shard *shard, const struct store_claim *claim)
@@ -191,41 +195,75 @@ static int claim_apply_end(struct op *op, const struct store_claim *claim, bool 
     return rc;
 }
 
+static void claim_free(struct shard *shard, struct claim *claim)
+{
+    locks_drop(shard, &claim->what);
+    list_remove(&claim->link);
+    free(claim);
+}
+
 static void set_free(struct shard *shard, struct claim_set *set)
 {
     struct list_node *node;
 
-    while ((node = list_pop_front(&set->claims))) {
-        struct claim *claim = list_entry(node, struct claim, link);
-
-        locks_drop(shard, &claim->what);
-        free(claim);
-    }
+    while ((node = list_front(&set->claims)))
+        claim_free(shard, list_entry(node, struct claim, link));
     free(set);
 }
 
-int claim_end(struct op *op, uint32_t target, uint64_t owner, bool commit)
+/* What was done is remembered until the coordinator does not know the operation any
+ * more: as long as it does, it may ask for it again. */
+static bool is_kept(const struct claim *claim, enum claim_outcome outcome)
+{
+    return outcome != CLAIM_FORGOTTEN && claim->what.kind == CLAIM_DONE;
+}
+
+static int
+set_apply_end(struct op *op, struct claim_set *set, enum claim_outcome outcome)
+{
+    list_for_each(node, &set->claims)
+    {
+        struct claim *claim = list_entry(node, struct claim, link);
+        int rc = 0;
+
+        if (!is_kept(claim, outcome))
+            rc = claim_apply_end(op, &claim->what, outcome == CLAIM_COMMITTED);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int claim_end(struct op *op,
+              uint32_t target,
+              uint64_t owner,
+              enum claim_outcome outcome)
 {
     struct shard *shard = op->shard;
     struct claim_set *set = table_get(&shard->claims, owner);
-    int rc = 0;
+    int rc;
 
     if (!set)
         return 0; /* asked again */
     if (set->target != target)
         return -EINVAL;
-    list_for_each(node, &set->claims)
-    {
-        if (rc == 0)
-            rc = claim_apply_end(
-                op, &list_entry(node, struct claim, link)->what, commit);
-    }
+    rc = set_apply_end(op, set, outcome);
     if (rc) {
         store_txn_fail(shard->store, rc); /* all of it or nothing */
         return rc;
     }
-    table_remove(&shard->claims, owner);
-    set_free(shard, set);
+    FAULT_POINT("claims-ended");
+    list_for_each(node, &set->claims)
+    {
+        struct claim *claim = list_entry(node, struct claim, link);
+
+        if (!is_kept(claim, outcome))
+            claim_free(shard, claim);
+    }
+    if (list_is_empty(&set->claims)) {
+        table_remove(&shard->claims, owner);
+        free(set);
+    }
     return 0;
 }
 
@@ -303,7 +341,8 @@ static int claims_check(struct op *op)
 
         for (unsigned i = 0; rc == 0 && i < question->n; i++) {
             if (!under_way[i])
-                (void)claim_end(op, question->target, question->owners[i], false);
+                (void)claim_end(
+                    op, question->target, question->owners[i], CLAIM_FORGOTTEN);
         }
         after = (uint64_t)question->target + 1;
     }
@@ -325,9 +364,19 @@ static void on_timer(struct shard_timer *timer)
         timer_arm(shard);
 }
 
-void claim_check_soon(struct shard *shard)
+void claim_check_soon(struct shard *shard, uint32_t target)
 {
-    if (table_count(&shard->claims) > 0)
+    bool has_any = false;
+    struct claim_set *set;
+    size_t cursor = 0;
+
+    while ((set = table_next(&shard->claims, &cursor, NULL))) {
+        if (set->target == target) {
+            set->since_ns = 0;
+            has_any = true;
+        }
+    }
+    if (has_any)
         shard_timer_set(&shard->timers, &shard->claim_timer, clock_now_ns());
 }
 

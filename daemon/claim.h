@@ -33,13 +33,23 @@ int claim_lock(struct op *op, const struct store_claim *claim);
 /* Closes a directory here until the end. -ENOTEMPTY; -EAGAIN: an entry is under way. */
 int claim_dir(struct shard *shard, const struct store_claim *claim);
 
-/* The operation is over: `commit` makes seals last, otherwise links are taken back. */
-int claim_end(struct op *op, uint32_t target, uint64_t owner, bool commit);
+enum claim_outcome {
+    CLAIM_COMMITTED, /* seals last, links stay */
+    CLAIM_ABORTED,   /* seals are lifted, links are taken back */
+    CLAIM_FORGOTTEN, /* the same, and the coordinator does not know it any more */
+};
+
+/* The operation is over. Claims of what is done stay until it is forgotten. */
+int claim_end(struct op *op,
+              uint32_t target,
+              uint64_t owner,
+              enum claim_outcome outcome);
 
 /* After a restart, in a transaction: takes the locks. 0 or -errno. */
 int claim_load(struct shard *shard);
-/* Another daemon has come back: its claims may be void. Not in a transaction. */
-void claim_check_soon(struct shard *shard);
+/* The daemon of a target has come back: its claims may be void. Not in a transaction.
+ */
+void claim_check_soon(struct shard *shard, uint32_t target);
 void claim_init(struct shard *shard);
 void claim_fini(struct shard *shard);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -199,6 +200,7 @@ int intent_commit(struct op *op, struct intent *intent, bool is_answered)
         intent_destroy(intent);
         return rc;
     }
+    FAULT_POINT("intent-stored");
     op->is_decided = is_answered;
     table_remove(&shard->coordinated, intent->owner);
     /* the entry is there already, or there is room for it */
@@ -271,7 +273,7 @@ static int step_call(struct op *op,
         n = op->shard->n_targets - 1;
         (void)peer_call_others(op, opcode, body.data, body.len, &calls);
     } else {
-        calls = calloc(n, sizeof(*calls));
+        calls = calloc(n + 1, sizeof(*calls));
         if (calls)
             (void)peer_call_many(op, targets, n, opcode, body.data, body.len, calls);
     }
@@ -315,8 +317,10 @@ static int steps_run(struct op *op, struct intent *intent)
     struct wire_reader r = {.data = intent->steps, .length = intent->steps_len};
     int rc = 0;
 
-    while (rc == 0 && r.position < r.length)
+    while (rc == 0 && r.position < r.length) {
         rc = step_run(op, &r);
+        FAULT_POINT("intent-step");
+    }
     return rc;
 }
 
@@ -374,11 +378,71 @@ int intent_run(struct op *op, struct intent *intent)
         retry_later(intent, rc);
         return rc;
     }
+    FAULT_POINT("intent-closed");
     table_remove(&shard->coordinated, intent->owner);
     for (unsigned i = 0; i < intent->n_keys; i++)
         keylock_unlock(&shard->locks, intent->keys[i], intent->owner);
     intent_destroy(intent);
     return 0;
+}
+
+/* ---- what it is about */
+
+static int step_survey(uint16_t opcode,
+                       struct wire_text body,
+                       int (*inode)(void *arg, uint64_t ino),
+                       int (*entry)(void *arg, uint64_t dir, struct wire_text name),
+                       void *arg)
+{
+    const uint8_t *bytes = (const uint8_t *)body.data;
+    struct msg_dentry_apply_request apply;
+    struct msg_chunk_truncate_request cut;
+    struct msg_inode_moved_request moved;
+    struct msg_inode_link_request link;
+    int rc = 0;
+
+    switch (opcode) {
+    case OP_INODE_LINK:
+        rc = msg_inode_link_request_decode(&link, bytes, body.len);
+        return rc ? -EUCLEAN : inode(arg, link.ino);
+    case OP_INODE_MOVED:
+        rc = msg_inode_moved_request_decode(&moved, bytes, body.len);
+        return rc ? -EUCLEAN : inode(arg, moved.ino);
+    case OP_CHUNK_TRUNCATE:
+        rc = msg_chunk_truncate_request_decode(&cut, bytes, body.len);
+        return rc ? -EUCLEAN : inode(arg, cut.ino);
+    case OP_DENTRY_APPLY:
+        if (msg_dentry_apply_request_decode(&apply, bytes, body.len))
+            return -EUCLEAN;
+        rc = inode(arg, apply.ino);
+        return rc ? rc : entry(arg, apply.parent, apply.name);
+    default:
+        return 0;
+    }
+}
+
+int intent_survey(const void *body,
+                  size_t len,
+                  int (*inode)(void *arg, uint64_t ino),
+                  int (*entry)(void *arg, uint64_t dir, struct wire_text name),
+                  void *arg)
+{
+    struct wire_reader r = {.data = body, .length = len};
+    int rc = 0;
+
+    (void)wire_get_bytes(&r, HEAD_SIZE);
+    while (rc == 0 && !r.failed && r.position < r.length) {
+        uint16_t opcode = wire_get_u16(&r);
+        uint32_t n = wire_get_u32(&r);
+        struct wire_text step;
+
+        for (uint32_t i = 0; n != ALL_OTHERS && i < n && !r.failed; i++)
+            (void)wire_get_u32(&r);
+        step = wire_get_text(&r, UINT16_MAX);
+        if (!r.failed)
+            rc = step_survey(opcode, step, inode, entry, arg);
+    }
+    return r.failed ? -EUCLEAN : rc;
 }
 
 /* ---- what is late */

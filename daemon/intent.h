@@ -59,6 +59,13 @@ int intent_run(struct op *op, struct intent *intent);
 int intent_load(struct shard *shard);
 /* Starts, or starts again, what could not be finished. Not in a transaction. */
 void intent_resume(struct shard *shard);
+/* What an intent's body is about: inodes that its steps change, and entries. Stops with
+ * what the callbacks return if that is not 0. -EUCLEAN: malformed. */
+int intent_survey(const void *body,
+                  size_t len,
+                  int (*inode)(void *arg, uint64_t ino),
+                  int (*entry)(void *arg, uint64_t dir, struct wire_text name),
+                  void *arg);
 /* Inodes at their end could not be deleted: tries again, with the intents. */
 void orphans_later(struct shard *shard);
 void intent_init(struct shard *shard);

@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "control/control.h"
 #include "daemon/server.h"
+#include "daemon/survey.h"
 #include "supervisor/supervisor.h"
 
 #define JOB_MAX 63
@@ -36,6 +37,7 @@ static const char usage_text[] =
     "  --wait-go            print \"up\", and go on when stdin has a line\n"
     "  --server-program, --agent-program, --command-program FILE\n"
     "                       programs to start instead of those beside this one\n"
+    "  --survey DIR         write the records of the stores in DIR, for benchfs fsck\n"
     "  --server             be the server process; internal\n"
     "  --help, --version\n";
 
@@ -60,6 +62,7 @@ enum option_id {
     OPTION_SERVER_PROGRAM,
     OPTION_RESTART,
     OPTION_SHARDS,
+    OPTION_SURVEY,
     OPTION_WAIT_GO,
     OPTION_STORE_DIR,
     OPTION_VERSION,
@@ -86,18 +89,20 @@ static const struct option long_options[] = {
     {"server-program", required_argument, NULL, OPTION_SERVER_PROGRAM},
     {"restart", required_argument, NULL, OPTION_RESTART},
     {"shards", required_argument, NULL, OPTION_SHARDS},
+    {"survey", required_argument, NULL, OPTION_SURVEY},
     {"store-dir", required_argument, NULL, OPTION_STORE_DIR},
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
 
-enum role { ROLE_SUPERVISOR, ROLE_SERVER, ROLE_HELP, ROLE_VERSION };
+enum role { ROLE_SUPERVISOR, ROLE_SERVER, ROLE_SURVEY, ROLE_HELP, ROLE_VERSION };
 
 struct arguments {
     enum role role;
     const char *config_json;
     struct supervisor_options supervisor;
     struct server_config server;
+    const char *survey_dir;
 };
 
 static int hex_parse(const char *text, uint64_t *ret, struct benchfs_error *err)
@@ -208,6 +213,10 @@ static int option_take(struct arguments *arguments,
         return 0;
     case OPTION_SHARDS:
         return count_parse(value, &arguments->server.n_shards, err);
+    case OPTION_SURVEY:
+        arguments->role = ROLE_SURVEY;
+        arguments->survey_dir = value;
+        return 0;
     case OPTION_VERSION:
         arguments->role = ROLE_VERSION;
         return 0;
@@ -332,6 +341,8 @@ int main(int argc, char **argv)
         return fputs(usage_text, stdout) < 0;
     if (rc == 0 && arguments.role == ROLE_VERSION)
         return puts("benchfsd " BENCHFS_VERSION) < 0;
+    if (rc == 0 && arguments.role == ROLE_SURVEY)
+        return survey_print(arguments.survey_dir);
     if (rc == 0)
         rc = job_find(&arguments, &err);
     if (rc == 0)

@@ -64,4 +64,5 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_TASK_EXIT] = {op_task_exit},
     [OP_SHUTDOWN] = {op_shutdown},
     [OP_SET_STATE] = {op_set_state},
+    [OP_SURVEY] = {op_survey},
 };

@@ -278,7 +278,7 @@ static void predecessors_end(struct shard *shard, const struct rpc_client_info *
             && client != info->id)
             session_client_gone(shard, client);
     }
-    claim_check_soon(shard);
+    claim_check_soon(shard, info->target);
 }
 
 /* Another daemon may ask whether it lives, also after our restart. */

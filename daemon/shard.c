@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault_point.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "daemon/claim.h"
@@ -113,7 +114,9 @@ static void run_batch(struct shard *shard)
     while ((!list_is_empty(&shard->ready) || !list_is_empty(&shard->incoming))
            && !store_txn_is_large(shard->store))
         run_one(shard);
+    FAULT_POINT("batch-done");
     rc = store_txn_commit(shard->store);
+    FAULT_POINT("batch-committed");
     if (rc)
         log_error("target %u: can't commit: %s", shard->target, strerror(-rc));
     committed_wake(shard, rc);

@@ -23,6 +23,7 @@ const struct cli_command *const cli_commands[] = {
     &cmd_stage_in,
     &cmd_stage_out,
     &cmd_stats,
+    &cmd_fsck,
     &cmd_doctor,
     NULL,
 };

@@ -22,8 +22,8 @@ struct cli_command {
     int (*run)(const struct cli_command *command, int argc, char **argv);
 };
 
-extern const struct cli_command cmd_cp, cmd_doctor, cmd_ls, cmd_run, cmd_stage_in,
-    cmd_stage_out, cmd_start, cmd_stats, cmd_status, cmd_stop;
+extern const struct cli_command cmd_cp, cmd_doctor, cmd_fsck, cmd_ls, cmd_run,
+    cmd_stage_in, cmd_stage_out, cmd_start, cmd_stats, cmd_status, cmd_stop;
 
 /* In the order of the help; NULL-ended. */
 extern const struct cli_command *const cli_commands[];

@@ -13,7 +13,7 @@
 #define BACKOFF_MAX_MS 500u
 /* A call that has been sent so often, and never answered, may be what ends the
  * connection. */
-#define SENDS_MAX 8u
+#define SENDS_MAX 64u
 
 /* Whether another try may go better than one that ended so. What is not a matter of
  * time (who we are, what we speak, who is there) does not. */

@@ -108,6 +108,16 @@ int data_size_note(
     return store_inode_put(shard->store, &inode);
 }
 
+/* Where that is known: data of an inode that is gone would never be freed. */
+static int inode_check(struct shard *shard, uint64_t ino)
+{
+    struct store_inode inode;
+
+    return placement_home(ino) == shard->target
+               ? store_inode_get(shard->store, ino, &inode)
+               : 0;
+}
+
 static int write_finish(struct op *op)
 {
     struct write_transfer *transfer = op->transfer;
@@ -118,6 +128,8 @@ static int write_finish(struct op *op)
     struct msg_write_reply reply = {.size_noted = 0, .mtime_ns = now};
     int rc = transfer->status;
 
+    if (rc == 0)
+        rc = inode_check(op->shard, ino);
     if (rc)
         store_write_abort(op->shard->store, &transfer->write);
     else

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fault_point.h"
 #include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
 #include "daemon/replay.h"
-#include "daemon/session.h"
 #include "proto/placement.h"
 
 #define READDIR_BUFFER_MAX (256u << 10)
@@ -148,8 +148,7 @@ static int create_open(struct op *op, const struct msg_create_request *m, uint64
 {
     if (!(m->flags & CREATE_OPEN))
         return 0;
-    return session_open(
-        op->shard, op->request->header.client, ino, m->flags >> CREATE_OPEN_SHIFT);
+    return inode_open(op, ino, m->flags >> CREATE_OPEN_SHIFT);
 }
 
 /* The name is taken. Answers an existing file that is homed here; the client looks up
@@ -448,6 +447,7 @@ static int rmdir_try(struct op *op, const struct msg_dentry_request *m)
         op_unlock_key(op, key);
         return rc;
     }
+    FAULT_POINT("rmdir-sealed");
     return rmdir_commit(op, m, dentry.ino, key);
 }
 
@@ -595,6 +595,7 @@ static int link_try(struct op *op, const struct msg_link_request *m, uint64_t ke
         op_unlock_key(op, key);
         return rc;
     }
+    FAULT_POINT("link-added");
     return link_commit(op, m, &reply, key);
 }
 

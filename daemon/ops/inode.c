@@ -113,6 +113,19 @@ int op_readlink(struct op *op)
 
 /* ---- open and close */
 
+int inode_open(struct op *op, uint64_t ino, uint32_t flags)
+{
+    struct shard *shard = op->shard;
+    struct store_inode inode;
+    int rc = store_inode_get(shard->store, ino, &inode);
+
+    if (rc)
+        return rc;
+    if (inode.nlink == 0 && !session_inode(shard, ino))
+        return -ENOENT; /* on its way out */
+    return session_open(shard, op->request->header.client, ino, flags & OPEN_KIND);
+}
+
 int op_open(struct op *op)
 {
     struct shard *shard = op->shard;
@@ -136,9 +149,7 @@ int op_open(struct op *op)
             return rc;
     }
     rc = reply_attr(op, &inode);
-    if (rc)
-        return rc;
-    return session_open(shard, op->request->header.client, m.ino, m.flags & OPEN_KIND);
+    return rc ? rc : inode_open(op, m.ino, m.flags);
 }
 
 /* Whether this close is the end of an inode whose data lies on other targets too. */

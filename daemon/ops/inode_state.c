@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/fault_point.h"
 #include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -441,6 +442,7 @@ static int inode_delete(struct op *op, const struct store_inode *inode)
             return rc;
         }
     }
+    FAULT_POINT("inode-cut");
     rc = store_inode_remove(shard->store, inode->ino);
     return rc ? rc : store_orphan_remove(shard->store, inode->ino);
 }

@@ -75,6 +75,9 @@ int op_task_exit(struct op *op);
 int op_shutdown(struct op *op);
 int op_set_state(struct op *op);
 
+/* survey.c */
+int op_survey(struct op *op);
+
 /* stage.c */
 int op_stage_start(struct op *op);
 int op_stage_wait(struct op *op);
@@ -175,6 +178,9 @@ int dentry_insert_check(struct op *op, uint64_t dir);
 uint64_t namespace_key(void);
 
 /* inode.c */
+/* The last thing of an open, after all that may wait: meanwhile the inode may have lost
+ * its last name. -ENOENT then. */
+int inode_open(struct op *op, uint64_t ino, uint32_t flags);
 /* Notes a rename of an inode homed here: its parent if a directory, its ctime. */
 int inode_moved_local(struct shard *shard, uint64_t ino, uint64_t new_parent);
 

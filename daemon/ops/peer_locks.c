@@ -82,7 +82,7 @@ int op_dentry_apply(struct op *op)
     store_reserve_use(op->shard->store, false);
     if (rc || !m.ends)
         return rc;
-    return claim_end(op, m.coordinator, m.owner, true);
+    return claim_end(op, m.coordinator, m.owner, CLAIM_COMMITTED);
 }
 
 int dentry_insert_check(struct op *op, uint64_t dir)
@@ -149,7 +149,8 @@ int op_claim_end(struct op *op)
     struct msg_claim_end_request m;
 
     OP_DECODE(op, claim_end_request, &m);
-    return claim_end(op, m.coordinator, m.owner, m.commit != 0);
+    return claim_end(
+        op, m.coordinator, m.owner, m.commit ? CLAIM_COMMITTED : CLAIM_ABORTED);
 }
 
 int op_claim_check(struct op *op)

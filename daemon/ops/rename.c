@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/fault_point.h"
 #include "daemon/intent.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
@@ -463,6 +464,7 @@ static int rename_try(struct op *op, struct rename *r)
         rc = check_loops(op, r);
     if (rc == 0)
         rc = prepare(op, r);
+    FAULT_POINT("rename-prepared");
     if (rc == 0)
         rc = commit(op, r);
     if (rc)

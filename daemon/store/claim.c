@@ -24,8 +24,7 @@ static void claim_key(uint8_t key[CLAIM_KEY_SIZE], const struct store_claim *cla
     codec_put_be(p, claim->id, 8);
 }
 
-static int
-claim_decode(const MDB_val *key, const MDB_val *value, struct store_claim *ret)
+int claim_decode(const MDB_val *key, const MDB_val *value, struct store_claim *ret)
 {
     const uint8_t *k = key->mv_data;
     const uint8_t *v = value->mv_data;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault_point.h"
 #include "store/store_impl.h"
 
 #define MIB          (UINT64_C(1) << 20)
@@ -239,6 +240,7 @@ int store_txn_commit(struct store *store)
     uint64_t inodes = index_count(store->index, INDEX_INODE);
     int rc = index_txn_commit(store->index);
 
+    FAULT_POINT("index-committed");
     if (rc < 0) {
         undo(store);
         return rc;

@@ -36,6 +36,9 @@ int store_meta_load(struct store *store,
                     const struct store_config *config,
                     struct benchfs_error *err);
 
+/* claim.c */
+int claim_decode(const MDB_val *key, const MDB_val *value, struct store_claim *ret);
+
 /* xattr.c */
 int store_xattr_remove_all(struct store *store, uint64_t ino);
 

@@ -7,6 +7,7 @@
 
 #include "store/codec.h"
 #include "store/store_impl.h"
+#include "store/survey.h"
 
 #define STORE_FORMAT     1u
 #define STORE_RECORD_MIN 21u
@@ -240,5 +241,52 @@ int store_inode_allocate(struct store *store, uint64_t *ret_ino)
         store->seq_reserved = reserved;
     }
     *ret_ino = store->seq_next++ << 16 | store->target;
+    return 0;
+}
+
+/* ---- of a store that is not open */
+
+static int
+identity_decode(const MDB_val *value, struct store_config *config, char **ret_job)
+{
+    const uint8_t *p = value->mv_data;
+
+    if (value->mv_size <= STORE_RECORD_MIN
+        || value->mv_size > STORE_RECORD_MIN + JOB_MAX || codec_get(&p, 1) != 1)
+        return -EUCLEAN;
+    if (codec_get(&p, 4) != STORE_FORMAT)
+        return -EPROTONOSUPPORT;
+    config->target = (uint32_t)codec_get(&p, 4);
+    (void)codec_get(&p, 4);
+    config->capacity_bytes = codec_get(&p, 8);
+    *ret_job = strndup((const char *)p, value->mv_size - STORE_RECORD_MIN);
+    config->job = *ret_job;
+    return *ret_job ? 0 : -ENOMEM;
+}
+
+int store_identify(struct store_config *config,
+                   char **ret_job,
+                   struct benchfs_error *err)
+{
+    struct index *index;
+    MDB_val value;
+    int rc = index_open(config->directory, 0, &index, err);
+
+    if (rc)
+        return rc;
+    rc = index_txn_begin(index);
+    if (rc == 0)
+        rc = index_get(index, INDEX_META, store_key, strlen(store_key), &value);
+    if (rc == 0)
+        rc = identity_decode(&value, config, ret_job);
+    index_close(index);
+    if (rc)
+        return benchfs_error_set(err,
+                                 -rc,
+                                 "%s/index: record \"store\": %s",
+                                 config->directory,
+                                 rc == -EPROTONOSUPPORT ? "of another format"
+                                 : rc == -EUCLEAN       ? "malformed"
+                                                        : strerror(-rc));
     return 0;
 }

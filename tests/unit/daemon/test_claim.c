@@ -49,7 +49,7 @@ static int end(struct shard *shard, uint64_t owner, bool commit)
 {
     struct op op = op_of(shard);
 
-    return claim_end(&op, FROM, owner, commit);
+    return claim_end(&op, FROM, owner, commit ? CLAIM_COMMITTED : CLAIM_ABORTED);
 }
 
 static bool is_sealed(struct shard *shard, uint64_t dir)
@@ -72,7 +72,8 @@ static void test_locks(void **state)
     shard_unit_restart(unit);
     assert_int_equal(lock(shard, OWNER, KEY, 0), 0);
     assert_int_equal(lock(shard, OTHER, KEY, 0), OP_PARKED);
-    assert_int_equal(claim_end(&op, FROM + 1, OWNER, true), -EINVAL); /* not its own */
+    assert_int_equal(claim_end(&op, FROM + 1, OWNER, CLAIM_COMMITTED),
+                     -EINVAL); /* not its own */
     assert_int_equal(end(shard, OWNER, true), 0);
     assert_int_equal(end(shard, OWNER, true), 0);
     assert_int_equal(lock(shard, OTHER, KEY, 0), 0);
@@ -144,6 +145,27 @@ static void test_links(void **state)
     }
 }
 
+/* The coordinator may ask again for what it has been told, as long as it knows it. */
+static void test_done(void **state)
+{
+    struct shard_unit *unit = *state;
+    struct shard *shard = &unit->shard;
+    struct store_claim claim = claim_of(OWNER, CLAIM_DONE, DIR);
+    struct op op = op_of(shard);
+
+    assert_int_equal(lock(shard, OWNER, KEY, 0), 0);
+    assert_int_equal(claim_put(shard, &claim), 0);
+    assert_int_equal(end(shard, OWNER, true), 0);
+    assert_int_equal(lock(shard, OTHER, KEY, 0), 0);
+    assert_int_equal(claim_get(shard, &claim), 0);
+    shard_unit_restart(unit);
+    assert_int_equal(end(shard, OWNER, true), 0);
+    assert_int_equal(claim_get(shard, &claim), 0);
+    assert_int_equal(claim_end(&op, FROM, OWNER, CLAIM_FORGOTTEN), 0);
+    assert_int_equal(claim_get(shard, &claim), -ENOENT);
+    assert_int_equal(end(shard, OTHER, false), 0);
+}
+
 static int count_one(void *arg, uint64_t owner, const void *body, size_t len)
 {
     (void)owner;
@@ -202,6 +224,7 @@ int main(void)
         TEST(test_locks),
         TEST(test_directories),
         TEST(test_links),
+        TEST(test_done),
         TEST(test_intent_of_one),
         TEST(test_intent_load),
     };
