@@ -104,11 +104,10 @@ def machine():
     }
 
 
-def save(name, result):
-    """Writes build/bench/NAME.json."""
-    directory = os.path.join(ROOT, "build", "bench")
-    os.makedirs(directory, exist_ok=True)
-    path = os.path.join(directory, name + ".json")
+def save(name, result, path=None):
+    """Writes build/bench/NAME.json, or another file."""
+    path = path or os.path.join(ROOT, "build", "bench", name + ".json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     document = {"benchmark": name, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "machine": machine(), **result}
     with open(path, "w", encoding="utf-8") as file:

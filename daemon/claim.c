@@ -140,17 +140,13 @@ static int claim_keep(struct shard *shard, const struct store_claim *claim)
     return rc;
 }
 
-int claim_lock(struct op *op, const struct store_claim *claim)
+int claim_lock(struct shard *shard, const struct store_claim *claim, uint64_t *ret_key)
 {
-    struct shard *shard = op->shard;
-    uint64_t key;
     int rc;
 
     if (set_find(shard, claim))
         return 0;
-    rc = locks_take(shard, claim, &key);
-    if (rc == -EBUSY)
-        return op_wait_key(op, key);
+    rc = locks_take(shard, claim, ret_key);
     if (rc == 0)
         rc = claim_keep(shard, claim);
     FAULT_POINT("claim-taken");

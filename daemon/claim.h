@@ -27,9 +27,9 @@ int claim_get(struct shard *shard, const struct store_claim *claim);
 /* Stores a claim (LINK, DONE) in the transaction of its change. 0 or -errno. */
 int claim_put(struct shard *shard, const struct store_claim *claim);
 /* Takes the key's lock, and if `claim` has a directory, keeps that from being sealed.
- * 0, also if the owner has it already; OP_PARKED, then the handler runs again; -errno.
+ * 0, also if the owner has it already; -EBUSY: *ret_key is the one to wait for; -errno.
  */
-int claim_lock(struct op *op, const struct store_claim *claim);
+int claim_lock(struct shard *shard, const struct store_claim *claim, uint64_t *ret_key);
 /* Closes a directory here until the end. -ENOTEMPTY; -EAGAIN: an entry is under way. */
 int claim_dir(struct shard *shard, const struct store_claim *claim);
 

@@ -30,6 +30,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_LISTXATTR] = {op_listxattr},
     [OP_REMOVEXATTR] = {op_removexattr},
     [OP_STATFS] = {op_statfs},
+    [OP_DIR_MEMBERS] = {op_dir_members},
 
     [OP_READ] = {op_read},
     [OP_WRITE] = {op_write},
@@ -53,6 +54,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_NAMESPACE_LOCK] = {op_namespace_lock},
     [OP_CLAIM_END] = {op_claim_end},
     [OP_CLAIM_CHECK] = {op_claim_check},
+    [OP_DIR_MEMBER] = {op_dir_member},
 
     [OP_STAGE_START] = {op_stage_start},
     [OP_STAGE_WAIT] = {op_stage_wait},

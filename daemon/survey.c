@@ -111,6 +111,9 @@ static int each(void *arg, const struct store_record *record)
         out.parent = record->chunk;
         out.size = record->chunk_end;
         break;
+    case STORE_TABLE_DIRMEMBERS:
+        out.base = record->member;
+        break;
     case STORE_TABLE_CLAIMS:
         return claim_put_pending(survey, &record->claim);
     case STORE_TABLE_INTENTS:
@@ -147,6 +150,7 @@ int survey_fill(struct survey *survey)
         [SURVEY_CHUNKS] = STORE_TABLE_CHUNKS,
         [SURVEY_ORPHANS] = STORE_TABLE_ORPHANS,
         [SURVEY_PENDING] = STORE_TABLE_CLAIMS,
+        [SURVEY_MEMBERS] = STORE_TABLE_DIRMEMBERS,
     };
     enum store_table table;
     int rc;

@@ -39,6 +39,11 @@ struct fsck_part {
     bool is_sealed;
 };
 
+struct fsck_member {
+    uint64_t dir;
+    uint32_t target;
+};
+
 struct fsck_chunk {
     uint64_t ino, chunk, end;
     uint32_t target;
@@ -57,7 +62,8 @@ struct fsck_pending {
 
 struct fsck {
     uint32_t n_targets;
-    struct list_of inodes, dentries, parts, chunks, orphans, pending, names, texts;
+    struct list_of inodes, dentries, parts, members, chunks, orphans, pending, names,
+        texts;
     void (*report)(void *arg, const char *text);
     void *arg;
     uint64_t n_faults;
@@ -92,6 +98,7 @@ struct fsck *fsck_create(uint32_t n_targets)
     fsck->inodes.size = sizeof(struct fsck_inode);
     fsck->dentries.size = sizeof(struct fsck_dentry);
     fsck->parts.size = sizeof(struct fsck_part);
+    fsck->members.size = sizeof(struct fsck_member);
     fsck->chunks.size = sizeof(struct fsck_chunk);
     fsck->orphans.size = sizeof(struct fsck_orphan);
     fsck->pending.size = sizeof(struct fsck_pending);
@@ -107,6 +114,7 @@ void fsck_destroy(struct fsck *fsck)
     free(fsck->inodes.data);
     free(fsck->dentries.data);
     free(fsck->parts.data);
+    free(fsck->members.data);
     free(fsck->chunks.data);
     free(fsck->orphans.data);
     free(fsck->pending.data);
@@ -219,6 +227,8 @@ int fsck_add(struct fsck *fsck, uint32_t target, const struct survey_record *r)
         return dentry_add(fsck, target, r);
     case SURVEY_DIRPARTS:
         ADD(parts, (struct fsck_part){r->ino, r->size, target, r->mode != 0});
+    case SURVEY_MEMBERS:
+        ADD(members, (struct fsck_member){r->ino, r->base});
     case SURVEY_CHUNKS:
         ADD(chunks, (struct fsck_chunk){r->ino, r->parent, r->size, target});
     case SURVEY_ORPHANS:
@@ -253,6 +263,27 @@ static int by_ino(const void *a, const void *b)
     const struct fsck_inode *y = b;
 
     return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+static int by_member(const void *a, const void *b)
+{
+    const struct fsck_member *x = a;
+    const struct fsck_member *y = b;
+
+    if (x->dir != y->dir)
+        return x->dir > y->dir ? 1 : -1;
+    return (x->target > y->target) - (x->target < y->target);
+}
+
+/* Whether the directory's home knows that the target has a part of it. */
+static bool is_member(const struct fsck *fsck, const struct fsck_part *part)
+{
+    const struct fsck_member key = {.dir = part->dir, .target = part->target};
+
+    return placement_home(part->dir) == part->target
+           || (fsck->members.n > 0
+               && bsearch(
+                   &key, fsck->members.data, fsck->members.n, sizeof(key), by_member));
 }
 
 static struct fsck_inode *inode_find(const struct fsck *fsck, uint64_t ino)
@@ -430,6 +461,12 @@ static void directories_check(struct fsck *fsck)
         const struct fsck_part *part = LIST_AT(fsck->parts, struct fsck_part, i);
         const struct fsck_inode *inode = inode_find(fsck, part->dir);
 
+        if (part->n_entries > 0 && inode && !is_member(fsck, part))
+            fault(fsck,
+                  "target %" PRIu32 ": has entries of directory %" PRIu64
+                  ", whose home does not know it",
+                  part->target,
+                  part->dir);
         if (part->is_sealed && inode && inode->nlink > 0 && !inode->is_pending)
             fault(fsck,
                   "target %" PRIu32 ": directory %" PRIu64 " takes no entries",
@@ -492,6 +529,9 @@ int fsck_run(struct fsck *fsck,
     fsck->n_faults = 0;
     if (fsck->inodes.n > 0)
         qsort(fsck->inodes.data, fsck->inodes.n, sizeof(struct fsck_inode), by_ino);
+    if (fsck->members.n > 0)
+        qsort(
+            fsck->members.data, fsck->members.n, sizeof(struct fsck_member), by_member);
     texts_report(fsck);
     pending_mark(fsck);
     orphans_check(fsck);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listing a directory: every target holds a part of the entries and is asked in turn.
+ * Listing a directory: its home knows which targets may hold a part of the entries,
+ * and these are asked in turn, upwards.
  * A position is the target's number in the upper 16 bits and that target's cookie of
  * the last entry seen in the lower 48.
  */
@@ -10,6 +11,7 @@
 
 #include "client/client_internal.h"
 #include "client/position.h"
+#include "proto/placement.h"
 
 #define DIR_BUFFER_SIZE (64u << 10)
 
@@ -17,6 +19,10 @@ struct client_dir {
     struct client *client;
     uint64_t ino;
     uint32_t target; /* being listed; the number of targets: at the end */
+    bool has_members;
+    bool is_all;                    /* all targets are to be asked */
+    uint8_t members[WIRE_TEXT_MAX]; /* a map of bits; the home need not be in it */
+    uint16_t members_len;
     uint64_t cookie; /* of the last entry given out from it */
     bool is_last;    /* nothing comes after what is in the buffer */
     struct wire_reader reader;
@@ -32,6 +38,7 @@ int client_dir_open(struct client *client, uint64_t ino, struct client_dir **ret
     if (!dir)
         return -ENOMEM;
     dir->client = client;
+    dir->has_members = false;
     dir->ino = ino;
     client_dir_seek(dir, 0);
     *ret = dir;
@@ -45,6 +52,8 @@ void client_dir_close(struct client_dir *dir)
 
 void client_dir_seek(struct client_dir *dir, uint64_t position)
 {
+    if (position == 0)
+        dir->has_members = false; /* as it is when this begins */
     dir->target = position_target(position);
     dir->cookie = position_cookie(position);
     dir->is_last = false;
@@ -102,15 +111,57 @@ static int dir_take(struct client_dir *dir, struct client_dirent *ret)
     return 1;
 }
 
+static int members_get(struct client_dir *dir)
+{
+    struct msg_inode_request msg = {.ino = dir->ino};
+    struct msg_dir_members_reply reply;
+    struct client_call call;
+    int status;
+
+    client_call_fill(dir->client,
+                     &call,
+                     OP_DIR_MEMBERS,
+                     placement_home(dir->ino),
+                     inode_request,
+                     &msg);
+    status = client_call_run(dir->client, &call);
+    if (status == 0)
+        status = client_reply_decode(&call, dir_members_reply, &reply);
+    if (status)
+        return status;
+    dir->is_all = reply.is_all;
+    dir->members_len = reply.targets.len;
+    memcpy(dir->members, reply.targets.data, reply.targets.len);
+    dir->has_members = true;
+    return 0;
+}
+
+static bool is_member(const struct client_dir *dir, uint32_t target)
+{
+    return dir->is_all || target == placement_home(dir->ino)
+           || (target / 8 < dir->members_len
+               && dir->members[target / 8] & (1 << target % 8));
+}
+
 int client_dir_read(struct client_dir *dir, struct client_dirent *ret)
 {
     int status;
 
+    if (!dir->has_members) {
+        status = members_get(dir);
+        if (status)
+            return status;
+    }
     while (dir->n_left == 0) {
         if (dir->is_last) {
             dir->target++;
             dir->cookie = 0;
             dir->is_last = false;
+        }
+        while (dir->target < client_n_targets(dir->client)
+               && !is_member(dir, dir->target)) {
+            dir->target++;
+            dir->cookie = 0;
         }
         if (dir->target >= client_n_targets(dir->client))
             return 0;

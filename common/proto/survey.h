@@ -18,6 +18,7 @@ enum survey_table {
     SURVEY_CHUNKS,   /* ino, parent: number of the chunk; size: its end in the chunk */
     SURVEY_ORPHANS,  /* ino: without a name, and kept or about to go */
     SURVEY_PENDING,  /* of operations that are not over: ino, or parent and name */
+    SURVEY_MEMBERS,  /* ino: a directory; base: a target that may have entries of it */
     SURVEY_FAULTS,   /* name: what is wrong with the target's own store */
     SURVEY_N_TABLES,
 };

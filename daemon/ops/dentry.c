@@ -170,6 +170,38 @@ static int create_existing(struct op *op,
     return rc ? rc : create_open(op, m, dentry->ino);
 }
 
+/* Looks whether the name is there. If not, nobody is at work on it or on the directory,
+ * and the directory's home knows that it will be here. Its answer takes time: then all
+ * is looked at again. -ENOENT: there is no such directory. */
+static int create_place_find(struct op *op,
+                             const struct msg_create_request *m,
+                             struct store_dentry *ret,
+                             bool *ret_exists)
+{
+    struct store_dirpart part;
+    int rc;
+
+    for (;;) {
+        rc = op_check_key(op, keylock_key_dentry(m->parent, m->name.data, m->name.len));
+        /* of a directory that may be about to go it is not known yet whether it does */
+        if (rc == 0)
+            rc = op_check_key(op, keylock_key_dir(m->parent));
+        if (rc)
+            return rc;
+        rc = store_dentry_get(
+            op->shard->store, m->parent, m->name.data, m->name.len, ret);
+        *ret_exists = rc == 0;
+        if (rc != -ENOENT)
+            return rc;
+        rc = store_dirpart_get(op->shard->store, m->parent, &part);
+        if (rc || part.is_member || placement_home(m->parent) == op->shard->target)
+            return rc;
+        rc = directory_part_ensure(op, m->parent);
+        if (rc)
+            return rc;
+    }
+}
+
 int op_create(struct op *op)
 {
     struct shard *shard = op->shard;
@@ -177,22 +209,17 @@ int op_create(struct op *op)
     struct store_dentry existing;
     struct msg_attr_reply reply;
     struct store_inode inode;
+    bool exists;
     int rc;
 
     OP_DECODE(op, create_request, &m);
     if (!create_is_valid(shard, &m))
         return -EINVAL;
-    rc = op_check_key(op, keylock_key_dentry(m.parent, m.name.data, m.name.len));
-    /* of a directory that may be about to go it is not known yet whether it does */
-    if (rc == 0)
-        rc = op_check_key(op, keylock_key_dir(m.parent));
+    rc = create_place_find(op, &m, &existing, &exists);
     if (rc)
         return rc;
-    rc = store_dentry_get(shard->store, m.parent, m.name.data, m.name.len, &existing);
-    if (rc == 0)
+    if (exists)
         return create_existing(op, &m, &existing);
-    if (rc != -ENOENT)
-        return rc;
     inode_from_request(shard, &m, &inode);
     rc = create_store(shard, &m, &inode);
     if (rc)
@@ -309,64 +336,7 @@ int op_unlink(struct op *op)
     return rc;
 }
 
-/* ---- directories */
-
-static size_t
-claim_end_encode(struct op *op, bool commit, uint8_t body[MSG_claim_end_request_MAX])
-{
-    struct msg_claim_end_request request = {
-        .coordinator = op->shard->target, .owner = op->lock_owner, .commit = commit};
-
-    return msg_claim_end_request_encode(&request, body, MSG_claim_end_request_MAX);
-}
-
-int directory_seal(struct op *op, uint64_t dir)
-{
-    struct msg_dir_seal_request request = {
-        .coordinator = op->shard->target, .owner = op->lock_owner, .dir = dir};
-    uint8_t body[MSG_dir_seal_request_MAX];
-    size_t len = msg_dir_seal_request_encode(&request, body, sizeof(body));
-    struct shard *shard = op->shard;
-    uint64_t key = keylock_key_dir(dir);
-    struct peer_call *calls = NULL;
-    struct store_dirpart part;
-    int rc = keylock_lock(&shard->locks, key, op->lock_owner);
-
-    if (rc)
-        return rc == -EBUSY ? -EAGAIN : rc;
-    rc = store_dirpart_get(shard->store, dir, &part);
-    if (rc == 0 && part.n_entries > 0)
-        rc = -ENOTEMPTY;
-    if (rc == 0)
-        rc = peer_call_others(op, OP_DIR_SEAL, body, len, &calls);
-    /* -ENOTEMPTY says more than whatever another target answered */
-    for (uint32_t i = 0; rc && calls && i < shard->n_targets - 1; i++) {
-        if (calls[i].rpc.status == -ENOTEMPTY)
-            rc = -ENOTEMPTY;
-    }
-    free(calls);
-    if (rc && !is_cut_off(rc))
-        directory_unseal(op, dir);
-    else if (rc)
-        op_unlock_key(op, key);
-    return rc;
-}
-
-bool is_cut_off(int status)
-{
-    return status == -ETIMEDOUT || status == -EHOSTDOWN || status == -ENOTCONN;
-}
-
-void directory_unseal(struct op *op, uint64_t dir)
-{
-    uint8_t body[MSG_claim_end_request_MAX];
-    struct peer_call *calls;
-
-    (void)peer_call_others(
-        op, OP_CLAIM_END, body, claim_end_encode(op, false, body), &calls);
-    free(calls);
-    op_unlock_key(op, keylock_key_dir(dir));
-}
+/* ---- what others use */
 
 void intent_link_drop(struct op *op, struct intent *intent, uint64_t ino)
 {
@@ -383,74 +353,6 @@ void intent_link_drop(struct op *op, struct intent *intent, uint64_t ino)
                 msg_inode_link_request_encode(&request, body, sizeof(body)));
 }
 
-void intent_claims_end(struct op *op, struct intent *intent, const uint32_t *target)
-{
-    uint8_t body[MSG_claim_end_request_MAX];
-    size_t len = claim_end_encode(op, true, body);
-
-    if (target)
-        intent_step(intent, target, 1, OP_CLAIM_END, body, len);
-    else
-        intent_step_others(intent, OP_CLAIM_END, body, len);
-}
-
-/* The directory is sealed; its name goes, and the inode. Gives the keys back. */
-static int rmdir_commit(struct op *op,
-                        const struct msg_dentry_request *m,
-                        uint64_t ino,
-                        uint64_t key)
-{
-    struct shard *shard = op->shard;
-    struct intent *intent = intent_create(op);
-    bool is_home = placement_home(ino) == shard->target;
-    struct store_inode inode;
-    int rc = intent ? dentry_remove(shard, m) : -ENOMEM;
-
-    if (rc)
-        goto fail;
-    rc = store_dirpart_seal(shard->store, ino, true);
-    if (rc == 0 && is_home)
-        rc = inode_link_drop_note(shard, ino, &inode);
-    if (rc)
-        store_txn_fail(shard->store, rc);
-    intent_key(intent, key);
-    intent_key(intent, keylock_key_dir(ino));
-    if (!is_home)
-        intent_link_drop(op, intent, ino);
-    intent_claims_end(op, intent, NULL);
-    rc = intent_commit(op, intent, true);
-    intent = rc ? NULL : intent;
-    if (rc)
-        goto fail;
-    (void)intent_run(op, intent);
-    if (is_home)
-        (void)inode_dropped(op, &inode);
-    return 0;
-
-fail:
-    intent_destroy(intent);
-    directory_unseal(op, ino);
-    op_unlock_key(op, key);
-    return rc;
-}
-
-static int rmdir_try(struct op *op, const struct msg_dentry_request *m)
-{
-    uint64_t key = keylock_key_dentry(m->parent, m->name.data, m->name.len);
-    struct store_dentry dentry;
-    int rc = unlink_dentry_get(op, m, key, &dentry);
-
-    if (rc)
-        return rc;
-    rc = dentry.type == S_IFDIR ? directory_seal(op, dentry.ino) : -ENOTDIR;
-    if (rc) {
-        op_unlock_key(op, key);
-        return rc;
-    }
-    FAULT_POINT("rmdir-sealed");
-    return rmdir_commit(op, m, dentry.ino, key);
-}
-
 bool op_try_again(struct op *op, unsigned *tries, int *rc)
 {
     if (*rc != -EAGAIN)
@@ -461,26 +363,6 @@ bool op_try_again(struct op *op, unsigned *tries, int *rc)
     }
     op_sleep(op, *tries < TRY_WAIT_MAX_MS ? *tries : TRY_WAIT_MAX_MS);
     return true;
-}
-
-int op_rmdir(struct op *op)
-{
-    struct msg_dentry_request m;
-    unsigned tries = 0;
-    int rc;
-
-    OP_DECODE(op, dentry_request, &m);
-    if (!op->fiber)
-        return OP_NEEDS_FIBER;
-    rc = coordinate_begin(op);
-    if (rc)
-        return rc;
-    do {
-        rc = rmdir_try(op, &m);
-    } while (op_try_again(op, &tries, &rc));
-    if (rc)
-        coordinate_end(op);
-    return rc;
 }
 
 /* ---- link */
@@ -520,18 +402,6 @@ static int link_add(struct op *op, uint64_t ino, struct msg_attr_reply *ret)
     return rc;
 }
 
-/* The link that was added elsewhere is taken back. */
-static void link_undo(struct op *op, uint64_t ino)
-{
-    uint8_t body[MSG_claim_end_request_MAX];
-    size_t len = claim_end_encode(op, false, body);
-    struct peer_call *call = malloc(sizeof(*call));
-
-    if (call)
-        (void)peer_call(op, placement_home(ino), OP_CLAIM_END, body, len, call);
-    free(call);
-}
-
 /* The entry, in the transaction that has the link, or an intent to keep it. Gives the
  * key back. */
 static int link_commit(struct op *op,
@@ -562,7 +432,7 @@ static int link_commit(struct op *op,
     }
     if (rc == 0) {
         intent_key(intent, key);
-        intent_claims_end(op, intent, &home);
+        intent_claims_end(op, intent, &home, 1);
         rc = intent_commit(op, intent, true);
         intent = rc ? NULL : intent;
     }
@@ -571,7 +441,7 @@ static int link_commit(struct op *op,
         return 0;
     }
     intent_destroy(intent);
-    link_undo(op, m->ino);
+    claims_abort(op, &home, 1); /* the link is taken back */
     op_unlock_key(op, key);
     return rc;
 }
@@ -588,7 +458,7 @@ static int link_try(struct op *op, const struct msg_link_request *m, uint64_t ke
     if (rc == 0)
         rc = -EEXIST;
     if (rc == -ENOENT)
-        rc = dentry_insert_check(op, m->new_parent);
+        rc = directory_insert_check(op, m->new_parent);
     if (rc == 0)
         rc = link_add(op, m->ino, &reply);
     if (rc) {
@@ -616,7 +486,9 @@ int op_link(struct op *op)
     rc = coordinate_begin(op);
     if (rc)
         return rc;
-    rc = op_lock_key(op, key);
+    rc = directory_part_ensure(op, m.new_parent);
+    if (rc == 0)
+        rc = op_lock_key(op, key);
     if (rc == 0) {
         rc = op_share_key(op, dir_key);
         if (rc)

@@ -161,15 +161,31 @@ static void attr_add_part(struct wire_attr *attr, uint64_t n_subdirs, int64_t mt
         attr->ctime_ns = mtime_ns;
 }
 
-static int attr_add_parts(struct op *op, struct wire_attr *attr)
+/* Asks the other members of a directory; *ret_calls (as many) are the caller's. */
+static int members_ask(struct op *op,
+                       const struct dir_members *members,
+                       const struct msg_dir_stat_request *request,
+                       struct peer_call **ret_calls)
+{
+    uint8_t body[MSG_dir_stat_request_MAX];
+    size_t len = msg_dir_stat_request_encode(request, body, sizeof(body));
+
+    *ret_calls = calloc(members->n + 1, sizeof(**ret_calls));
+    if (!*ret_calls)
+        return -ENOMEM;
+    return members->n > 0 ? peer_call_many(
+               op, members->targets, members->n, OP_DIR_STAT, body, len, *ret_calls)
+                          : 0;
+}
+
+static int
+attr_add_parts(struct op *op, const struct dir_members *members, struct wire_attr *attr)
 {
     struct msg_dir_stat_request request = {.ino = attr->ino};
-    uint8_t body[MSG_dir_stat_request_MAX];
-    size_t len = msg_dir_stat_request_encode(&request, body, sizeof(body));
     struct peer_call *calls;
-    int rc = peer_call_others(op, OP_DIR_STAT, body, len, &calls);
+    int rc = members_ask(op, members, &request, &calls);
 
-    for (uint32_t i = 0; rc == 0 && i < op->shard->n_targets - 1; i++) {
+    for (unsigned i = 0; rc == 0 && i < members->n; i++) {
         struct msg_dir_stat_reply part;
 
         rc = msg_dir_stat_reply_decode(
@@ -184,12 +200,15 @@ static int attr_add_parts(struct op *op, struct wire_attr *attr)
 int directory_time_forget(struct op *op, uint64_t ino)
 {
     struct msg_dir_stat_request request = {.ino = ino, .forget_time = 1};
-    uint8_t body[MSG_dir_stat_request_MAX];
-    size_t len = msg_dir_stat_request_encode(&request, body, sizeof(body));
+    struct dir_members members;
     struct peer_call *calls;
-    int rc = peer_call_others(op, OP_DIR_STAT, body, len, &calls);
+    int rc = directory_members_get(op->shard, ino, &members);
 
-    free(calls);
+    if (rc == 0) {
+        rc = members_ask(op, &members, &request, &calls);
+        free(calls);
+    }
+    directory_members_fini(&members);
     return rc ? rc : store_dirpart_forget_time(op->shard->store, ino);
 }
 
@@ -198,19 +217,25 @@ static int directory_attr_get(struct op *op,
                               struct wire_attr *ret_attr)
 {
     struct shard *shard = op->shard;
+    struct dir_members members;
     struct store_dirpart part;
-    int rc;
+    int rc = directory_members_get(shard, inode->ino, &members);
 
-    if (shard->n_targets > 1 && !op->fiber)
-        return OP_NEEDS_FIBER;
-    rc = store_dirpart_get(shard->store, inode->ino, &part);
     if (rc)
         return rc;
-    attr_from_inode(inode, ret_attr);
-    ret_attr->size = DIRECTORY_SIZE;
-    ret_attr->bytes = DIRECTORY_SIZE;
-    attr_add_part(ret_attr, part.n_subdirs, part.mtime_ns);
-    return shard->n_targets > 1 ? attr_add_parts(op, ret_attr) : 0;
+    if (members.n > 0 && !op->fiber)
+        rc = OP_NEEDS_FIBER;
+    else
+        rc = store_dirpart_get(shard->store, inode->ino, &part);
+    if (rc == 0) {
+        attr_from_inode(inode, ret_attr);
+        ret_attr->size = DIRECTORY_SIZE;
+        ret_attr->bytes = DIRECTORY_SIZE;
+        attr_add_part(ret_attr, part.n_subdirs, part.mtime_ns);
+        rc = attr_add_parts(op, &members, ret_attr);
+    }
+    directory_members_fini(&members);
+    return rc;
 }
 
 void inode_attr_new(const struct store_inode *inode, struct wire_attr *ret_attr)

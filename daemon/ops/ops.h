@@ -11,11 +11,13 @@
 
 struct intent;
 
+/* What a new entry may change in the store: itself, and the directory's part. */
+#define INSERT_CHANGES 4u
+
 /* dentry.c: entries of directories and the inodes made and removed with them */
 int op_lookup(struct op *op);
 int op_create(struct op *op);
 int op_unlink(struct op *op);
-int op_rmdir(struct op *op);
 int op_link(struct op *op);
 int op_readdir(struct op *op);
 
@@ -59,6 +61,11 @@ int op_dir_seal(struct op *op);
 int op_namespace_lock(struct op *op);
 int op_claim_end(struct op *op);
 int op_claim_check(struct op *op);
+
+/* directory.c: directories as a whole */
+int op_rmdir(struct op *op);
+int op_dir_members(struct op *op);
+int op_dir_member(struct op *op);
 
 /* service.c */
 int op_ping(struct op *op);
@@ -152,19 +159,46 @@ int data_size_note(
 int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m);
 
 /* dentry.c */
-/* In a fiber that coordinates: closes all parts of a directory, or none, and takes its
- * key: -ENOTEMPTY; -EAGAIN: an entry is being made by an operation that may be waiting
- * for this one, which has to let go of all; transport errors. */
-int directory_seal(struct op *op, uint64_t dir);
-/* A target does not answer: claims are left for it to ask about. */
-bool is_cut_off(int status);
-/* Ends all claims of the operation at others, and opens the directory. */
-void directory_unseal(struct op *op, uint64_t dir);
-/* Steps: the inode's home drops a link; the claims end (NULL: of all others). */
+/* A step: the inode's home drops a link. */
 void intent_link_drop(struct op *op, struct intent *intent, uint64_t ino);
-void intent_claims_end(struct op *op, struct intent *intent, const uint32_t *target);
 /* After -EAGAIN: waits a little, and says whether to try again; else *rc is -EBUSY. */
 bool op_try_again(struct op *op, unsigned *tries, int *rc);
+
+/* directory.c */
+/* Targets, without the own one. */
+struct dir_members {
+    uint32_t *targets; /* malloc'ed */
+    unsigned n, capacity;
+};
+/* At the directory's home: who else may have entries of it. 0 or -errno. */
+int directory_members_get(struct shard *shard, uint64_t dir, struct dir_members *ret);
+void directory_members_fini(struct dir_members *members);
+/* The answer of DIR_MEMBERS and DIR_SEAL. */
+int directory_members_reply(struct op *op, uint64_t dir);
+bool directory_members_have(const struct dir_members *members, uint32_t target);
+
+/* Before an entry is made here: the directory's home knows of it. -ENOENT: there is no
+ * such directory (any more). May want a fiber; before keys are taken. */
+int directory_part_ensure(struct op *op, uint64_t dir);
+/* 0, -ENOENT (the directory is no more) or -ENOSPC: whether it takes an entry. */
+int directory_insert_check(struct op *op, uint64_t dir);
+/* In a fiber that coordinates: closes all parts of a directory, or none, and takes its
+ * key; *ret are those with a claim. -ENOTEMPTY; -EAGAIN: an entry is being made by an
+ * operation that may be waiting for this one, which has to let go of all; transport
+ * errors. */
+int directory_seal(struct op *op, uint64_t dir, struct dir_members *ret);
+/* Opens it again, ends all claims of the operation at these, and frees `members`. */
+void directory_unseal(struct op *op, uint64_t dir, struct dir_members *members);
+/* The operation does not happen: its claims at these targets end, if they can be told.
+ */
+void claims_abort(struct op *op, const uint32_t *targets, unsigned n);
+/* A step: the claims at these targets end. */
+void intent_claims_end(struct op *op,
+                       struct intent *intent,
+                       const uint32_t *targets,
+                       unsigned n);
+/* A target does not answer: claims are left for it to ask about. */
+bool is_cut_off(int status);
 
 /* peer_locks.c */
 /* Sets (or, with ino 0, removes) a dentry here. */
@@ -172,8 +206,6 @@ int dentry_apply(struct shard *shard,
                  uint64_t parent,
                  struct wire_text name,
                  const struct store_dentry *dentry);
-/* 0, -ENOENT (the directory is no more) or -ENOSPC: whether it takes an entry. */
-int dentry_insert_check(struct op *op, uint64_t dir);
 /* On target 0: the lock under which directories change their place. */
 uint64_t namespace_key(void);
 

@@ -11,11 +11,10 @@
 #include "daemon/claim.h"
 #include "daemon/intent.h"
 #include "daemon/ops/ops.h"
+#include "proto/placement.h"
 
 #define NAMESPACE_KEY UINT64_C(0x6e616d6573706163)
 #define OWNER_LEN     8u
-/* What a rename may add at a target: an entry, and the directory's part. */
-#define APPLY_CHANGES 4u
 
 static int
 is_coordinator_valid(const struct op *op, uint32_t coordinator, uint64_t owner)
@@ -24,13 +23,43 @@ is_coordinator_valid(const struct op *op, uint32_t coordinator, uint64_t owner)
            && coordinator != op->shard->target;
 }
 
+/* Whether the dentry is there; if not, its directory takes one, and the directory's
+ * home knows of this part. Waits, and may want a fiber. *ret_waited: look again. */
+static int entry_look(struct op *op,
+                      const struct msg_dentry_lock_request *m,
+                      struct store_claim *claim,
+                      struct store_dentry *ret,
+                      bool *ret_waited)
+{
+    struct store *store = op->shard->store;
+    struct store_dirpart part;
+    int rc = op_check_key_of(op, claim->id, m->owner);
+
+    *ret_waited = false;
+    ret->ino = 0;
+    claim->dir = 0;
+    if (rc)
+        return rc;
+    rc = store_dentry_get(store, m->parent, m->name.data, m->name.len, ret);
+    if (rc != -ENOENT)
+        return rc;
+    claim->dir = m->parent; /* it may get an entry */
+    rc = store_dirpart_get(store, m->parent, &part);
+    if (rc == 0 && !part.is_member && placement_home(m->parent) != op->shard->target) {
+        *ret_waited = true;
+        return directory_part_ensure(op, m->parent);
+    }
+    return rc ? rc : directory_insert_check(op, m->parent);
+}
+
 int op_dentry_lock(struct op *op)
 {
-    struct shard *shard = op->shard;
     struct msg_lookup_reply reply = {.ino = 0};
     struct msg_dentry_lock_request m;
     struct store_dentry dentry;
     struct store_claim claim;
+    bool has_waited;
+    uint64_t key;
     int rc;
 
     OP_DECODE(op, dentry_lock_request, &m);
@@ -42,20 +71,23 @@ int op_dentry_lock(struct op *op)
         .kind = CLAIM_LOCK,
         .id = keylock_key_dentry(m.parent, m.name.data, m.name.len),
     };
-    rc = op_check_key_of(op, claim.id, m.owner);
-    if (rc)
-        return rc;
-    rc = store_dentry_get(shard->store, m.parent, m.name.data, m.name.len, &dentry);
-    if (rc == 0) {
-        reply.ino = dentry.ino;
-        reply.type = dentry.type;
-    } else if (rc == -ENOENT) {
-        rc = dentry_insert_check(op, m.parent);
-        claim.dir = m.parent; /* it may get an entry */
-    }
-    if (rc == 0)
-        rc = claim_lock(op, &claim);
-    return rc ? rc : OP_REPLY(op, lookup_reply, &reply);
+    do {
+        rc = entry_look(op, &m, &claim, &dentry, &has_waited);
+        if (rc)
+            return rc;
+        if (has_waited)
+            continue;
+        rc = claim_lock(op->shard, &claim, &key);
+        if (rc == -EBUSY) {
+            rc = op_wait_key(op, key);
+            has_waited = true;
+        }
+        if (rc)
+            return rc;
+    } while (has_waited);
+    reply.ino = dentry.ino;
+    reply.type = dentry.ino ? dentry.type : 0;
+    return OP_REPLY(op, lookup_reply, &reply);
 }
 
 int op_dentry_apply(struct op *op)
@@ -85,16 +117,6 @@ int op_dentry_apply(struct op *op)
     return claim_end(op, m.coordinator, m.owner, CLAIM_COMMITTED);
 }
 
-int dentry_insert_check(struct op *op, uint64_t dir)
-{
-    struct store_dirpart part;
-    int rc = store_dirpart_get(op->shard->store, dir, &part);
-
-    if (rc == 0 && part.is_sealed)
-        rc = -ENOENT;
-    return rc ? rc : store_room_check(op->shard->store, APPLY_CHANGES);
-}
-
 int dentry_apply(struct shard *shard,
                  uint64_t parent,
                  struct wire_text name,
@@ -115,14 +137,16 @@ int dentry_apply(struct shard *shard,
 int op_dir_seal(struct op *op)
 {
     struct msg_dir_seal_request m;
+    struct store_claim claim;
+    int rc;
 
     OP_DECODE(op, dir_seal_request, &m);
     if (!is_coordinator_valid(op, m.coordinator, m.owner))
         return -EINVAL;
-    return claim_dir(
-        op->shard,
-        &(struct store_claim){
-            .target = m.coordinator, .owner = m.owner, .kind = CLAIM_DIR, .id = m.dir});
+    claim = (struct store_claim){
+        .target = m.coordinator, .owner = m.owner, .kind = CLAIM_DIR, .id = m.dir};
+    rc = claim_dir(op->shard, &claim);
+    return rc ? rc : directory_members_reply(op, m.dir);
 }
 
 uint64_t namespace_key(void)
@@ -133,15 +157,24 @@ uint64_t namespace_key(void)
 int op_namespace_lock(struct op *op)
 {
     struct msg_namespace_lock_request m;
+    struct store_claim claim;
+    uint64_t key;
+    int rc;
 
     OP_DECODE(op, namespace_lock_request, &m);
     if (!is_coordinator_valid(op, m.coordinator, m.owner))
         return -EINVAL;
-    return claim_lock(op,
-                      &(struct store_claim){.target = m.coordinator,
-                                            .owner = m.owner,
-                                            .kind = CLAIM_LOCK,
-                                            .id = NAMESPACE_KEY});
+    claim = (struct store_claim){.target = m.coordinator,
+                                 .owner = m.owner,
+                                 .kind = CLAIM_LOCK,
+                                 .id = NAMESPACE_KEY};
+    do {
+        rc = claim_lock(op->shard, &claim, &key);
+        if (rc != -EBUSY)
+            return rc;
+        rc = op_wait_key(op, key);
+    } while (rc == 0);
+    return rc;
 }
 
 int op_claim_end(struct op *op)

@@ -27,6 +27,7 @@ struct rename {
     uint32_t to_target;
     bool has_namespace, has_from, has_to, has_to_dir, has_sealed;
     struct store_dentry from, to; /* ino 0: there is none */
+    struct dir_members sealed;    /* of the directory that is replaced */
 };
 
 /* ---- locks */
@@ -150,20 +151,6 @@ static int namespace_lock(struct op *op, struct rename *r)
     return call(op, 0, OP_NAMESPACE_LOCK, body, len, NULL);
 }
 
-static void claims_end(struct op *op, uint32_t target)
-{
-    struct msg_claim_end_request request = {.coordinator = op->shard->target,
-                                            .owner = op->lock_owner};
-    uint8_t body[MSG_claim_end_request_MAX];
-
-    (void)call(op,
-               target,
-               OP_CLAIM_END,
-               body,
-               msg_claim_end_request_encode(&request, body, sizeof(body)),
-               NULL);
-}
-
 /* The locks of this shard. */
 static void unlock_here(struct op *op, struct rename *r)
 {
@@ -185,6 +172,7 @@ static void to_dir_unshare(struct op *op, struct rename *r)
 /* Nothing has happened, and nothing is held afterwards. */
 static void unlock_all(struct op *op, struct rename *r, bool ends_claims)
 {
+    const uint32_t zero = 0;
     bool is_to_elsewhere =
         ends_claims && r->has_to && r->to_target != op->shard->target;
     bool is_namespace_elsewhere =
@@ -192,14 +180,14 @@ static void unlock_all(struct op *op, struct rename *r, bool ends_claims)
 
     to_dir_unshare(op, r);
     unlock_here(op, r);
-    if (r->has_sealed) {
-        directory_unseal(op, r->to.ino); /* ends all claims elsewhere */
-    } else {
-        if (is_to_elsewhere)
-            claims_end(op, r->to_target);
-        if (is_namespace_elsewhere && !(is_to_elsewhere && r->to_target == 0))
-            claims_end(op, 0);
-    }
+    if (!ends_claims)
+        r->sealed.n = 0; /* they ask */
+    if (r->has_sealed)
+        directory_unseal(op, r->to.ino, &r->sealed);
+    if (is_to_elsewhere)
+        claims_abort(op, &r->to_target, 1);
+    if (is_namespace_elsewhere && !(is_to_elsewhere && r->to_target == 0))
+        claims_abort(op, &zero, 1);
     r->has_from = r->has_to = r->has_namespace = r->has_sealed = false;
 }
 
@@ -319,10 +307,10 @@ static int prepare(struct op *op, struct rename *r)
     int rc = store_room_check(op->shard->store, RENAME_CHANGES);
 
     if (rc == 0 && r->to_target == op->shard->target && r->to.ino == 0)
-        rc = dentry_insert_check(op, r->m.new_parent);
+        rc = directory_insert_check(op, r->m.new_parent);
     if (rc || is_exchange(r) || r->to.ino == 0 || r->to.type != S_IFDIR)
         return rc;
-    rc = directory_seal(op, r->to.ino);
+    rc = directory_seal(op, r->to.ino, &r->sealed);
     r->has_sealed = rc == 0;
     return rc;
 }
@@ -382,7 +370,8 @@ static void apply_step(struct op *op, struct intent *intent, const struct rename
         .name = r->m.new_name,
         .ino = r->from.ino,
         .type = r->from.type,
-        .ends = !r->has_sealed,
+        /* with those of the directory's part there, if it has one */
+        .ends = !directory_members_have(&r->sealed, r->to_target),
     };
     uint8_t body[MSG_dentry_apply_request_MAX];
 
@@ -408,10 +397,10 @@ static void steps_add(struct op *op, struct intent *intent, const struct rename 
     if (applies)
         apply_step(op, intent, r);
     if (r->has_sealed)
-        intent_claims_end(op, intent, NULL);
-    else if (r->has_namespace && op->shard->target != 0
-             && !(applies && r->to_target == 0))
-        intent_claims_end(op, intent, &zero);
+        intent_claims_end(op, intent, r->sealed.targets, r->sealed.n);
+    if (r->has_namespace && op->shard->target != 0 && !(applies && r->to_target == 0)
+        && !directory_members_have(&r->sealed, 0))
+        intent_claims_end(op, intent, &zero, 1);
 }
 
 static void keys_add(struct op *op, struct intent *intent, const struct rename *r)
@@ -445,6 +434,7 @@ static int commit(struct op *op, struct rename *r)
     if (rc)
         return rc;
     to_dir_unshare(op, r);
+    directory_members_fini(&r->sealed);
     (void)intent_run(op, intent);
     (void)inode_dropped(op, &dropped);
     return 0;
@@ -452,7 +442,14 @@ static int commit(struct op *op, struct rename *r)
 
 static int rename_try(struct op *op, struct rename *r)
 {
-    int rc = lock_all(op, r);
+    int rc = 0;
+
+    /* before locks: it may have to wait for another operation */
+    if (r->to_target == op->shard->target)
+        rc = directory_part_ensure(op, r->m.new_parent);
+    if (rc)
+        return rc;
+    rc = lock_all(op, r);
 
     if (rc == 0)
         rc = check_types(r);

@@ -10,17 +10,22 @@
 
 #define DIRPART_VERSION 1u
 #define DIRPART_SIZE    26u
+#define FLAG_SEALED     1u
+#define FLAG_MEMBER     2u
 
 int dirpart_decode(const MDB_val *value, struct store_dirpart *ret)
 {
     const uint8_t *p = value->mv_data;
+    uint64_t flags;
 
     if (value->mv_size != DIRPART_SIZE || codec_get(&p, 1) != DIRPART_VERSION)
         return -EUCLEAN;
     ret->n_entries = codec_get(&p, 8);
     ret->n_subdirs = codec_get(&p, 8);
     ret->mtime_ns = (int64_t)codec_get(&p, 8);
-    ret->is_sealed = codec_get(&p, 1) != 0;
+    flags = codec_get(&p, 1);
+    ret->is_sealed = flags & FLAG_SEALED;
+    ret->is_member = flags & FLAG_MEMBER;
     return ret->n_subdirs > ret->n_entries ? -EUCLEAN : 0;
 }
 
@@ -32,7 +37,9 @@ static int put(struct store *store, uint64_t dir, const struct store_dirpart *pa
     p = codec_put(p, part->n_entries, 8);
     p = codec_put(p, part->n_subdirs, 8);
     p = codec_put(p, (uint64_t)part->mtime_ns, 8);
-    codec_put(p, part->is_sealed, 1);
+    codec_put(p,
+              (part->is_sealed ? FLAG_SEALED : 0) | (part->is_member ? FLAG_MEMBER : 0),
+              1);
     codec_put_be(key, dir, 8);
     return index_put(store->index,
                      INDEX_DIRPART,
@@ -85,6 +92,17 @@ int store_dirpart_forget_time(struct store *store, uint64_t dir)
     if (rc < 0 || part.mtime_ns == 0)
         return rc;
     part.mtime_ns = 0;
+    return put(store, dir, &part);
+}
+
+int store_dirpart_member_set(struct store *store, uint64_t dir)
+{
+    struct store_dirpart part;
+    int rc = store_dirpart_get(store, dir, &part);
+
+    if (rc < 0 || part.is_member)
+        return rc;
+    part.is_member = true;
     return put(store, dir, &part);
 }
 

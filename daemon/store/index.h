@@ -33,6 +33,7 @@ enum index_db {
     INDEX_LOCK,
     INDEX_CLAIM,
     INDEX_INTENT,
+    INDEX_DIRMEMBER,
     INDEX_N_DBS,
 };
 

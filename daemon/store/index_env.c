@@ -51,6 +51,7 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_LOCK] = "lock",
     [INDEX_CLAIM] = "claim",
     [INDEX_INTENT] = "intent",
+    [INDEX_DIRMEMBER] = "dirmember",
 };
 
 int index_status(int rc)

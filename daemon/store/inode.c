@@ -93,6 +93,8 @@ int store_inode_remove(struct store *store, uint64_t ino)
     rc = index_delete(index, INDEX_SYMLINK, key, sizeof(key));
     if (rc == 0 || rc == -ENOENT)
         rc = store_xattr_remove_all(store, ino);
+    if (rc == 0)
+        rc = store_dirmember_remove_all(store, ino);
     if (rc < 0)
         index_txn_fail(index, rc);
     return rc;

@@ -100,7 +100,8 @@ int store_inode_get(struct store *store,
                     uint64_t ino,
                     struct store_inode *ret); /* -ENOENT */
 int store_inode_put(struct store *store, const struct store_inode *inode);
-/* Also removes the symlink text and all xattrs; not the chunks. -ENOENT */
+/* Also removes the symlink text, all xattrs, and a directory's members; not the chunks.
+ * -ENOENT */
 int store_inode_remove(struct store *store, uint64_t ino);
 /* Inodes with no name left that are still open or not yet cleaned up; survive a
  * restart. Adding one that is there, and removing one that is not, is fine. */
@@ -129,7 +130,8 @@ struct store_dentry {
 struct store_dirpart {
     uint64_t n_entries, n_subdirs;
     int64_t mtime_ns; /* of the last change of an entry here; 0: never */
-    bool is_sealed;   /* no new entries: the directory is being or has been removed */
+    bool is_sealed;   /* no new entries: the directory has been removed */
+    bool is_member;   /* the directory's home knows that there may be entries here */
 };
 /* Names: 1..STORE_NAME_MAX bytes, else -EINVAL or -ENAMETOOLONG; what is in them is the
  * caller's concern. */
@@ -159,11 +161,21 @@ int store_dentry_remove(
 int store_dirpart_get(struct store *store, uint64_t dir, struct store_dirpart *ret);
 /* The time of the last change becomes "never": the directory was given another one. */
 int store_dirpart_forget_time(struct store *store, uint64_t dir);
+/* Notes that the directory's home knows of this part. */
+int store_dirpart_member_set(struct store *store, uint64_t dir);
 /* -ENOTEMPTY */
 int store_dirpart_seal(struct store *store, uint64_t dir, bool seal);
 /* Drops the record of a part without entries, sealed or not: once nobody can come with
  * the number of the removed directory any more. -ENOTEMPTY; none is fine. */
 int store_dirpart_remove(struct store *store, uint64_t dir);
+
+/* At a directory's home: other targets that have, or had, entries of it. Adding one
+ * that is there is fine. The scan goes upwards; as store_open_scan(). */
+int store_dirmember_add(struct store *store, uint64_t dir, uint32_t target);
+int store_dirmember_scan(struct store *store,
+                         uint64_t dir,
+                         int (*each)(void *arg, uint32_t target),
+                         void *arg);
 
 struct store_dirent {
     uint64_t ino;

@@ -39,6 +39,9 @@ int store_meta_load(struct store *store,
 /* claim.c */
 int claim_decode(const MDB_val *key, const MDB_val *value, struct store_claim *ret);
 
+/* dirmember.c */
+int store_dirmember_remove_all(struct store *store, uint64_t dir);
+
 /* xattr.c */
 int store_xattr_remove_all(struct store *store, uint64_t ino);
 

@@ -93,6 +93,22 @@ static int intent_decode(struct store *store,
     return 0;
 }
 
+static int member_decode(struct store *store,
+                         const MDB_val *key,
+                         const MDB_val *value,
+                         struct store_record *ret)
+{
+    const uint8_t *p = key->mv_data;
+
+    (void)store;
+    (void)value;
+    if (key->mv_size != INO_KEY_SIZE + 4)
+        return -EUCLEAN;
+    ret->ino = codec_get_be(&p, INO_KEY_SIZE);
+    ret->member = (uint32_t)codec_get_be(&p, 4);
+    return 0;
+}
+
 static const struct {
     enum index_db db;
     int (*decode)(struct store *store,
@@ -107,6 +123,7 @@ static const struct {
     [STORE_TABLE_ORPHANS] = {INDEX_ORPHAN, orphan_decode},
     [STORE_TABLE_CLAIMS] = {INDEX_CLAIM, claim_record_decode},
     [STORE_TABLE_INTENTS] = {INDEX_INTENT, intent_decode},
+    [STORE_TABLE_DIRMEMBERS] = {INDEX_DIRMEMBER, member_decode},
 };
 
 int store_survey(struct store *store,

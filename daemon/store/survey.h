@@ -17,6 +17,7 @@ enum store_table {
     STORE_TABLE_ORPHANS,
     STORE_TABLE_CLAIMS,
     STORE_TABLE_INTENTS,
+    STORE_TABLE_DIRMEMBERS,
     STORE_N_TABLES,
 };
 
@@ -30,6 +31,7 @@ struct store_record {
     uint64_t chunk;
     uint32_t chunk_end; /* bytes */
     struct store_claim claim;
+    uint32_t member;    /* DIRMEMBERS: of directory `ino` */
     const void *intent; /* the body, as put */
     size_t intent_len;
 };

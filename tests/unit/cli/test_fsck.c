@@ -63,7 +63,8 @@ enum {
     CHUNK_0,
     CHUNK_1,
     ORPHAN,
-    PART
+    PART,
+    MEMBER,
 };
 
 static void world_make(struct world *world)
@@ -113,6 +114,9 @@ static void world_make(struct world *world)
     add(world,
         1,
         (struct survey_record){.table = SURVEY_DIRPARTS, .ino = DIR, .size = 1});
+    add(world,
+        0,
+        (struct survey_record){.table = SURVEY_MEMBERS, .ino = DIR, .base = 1});
 }
 
 struct seen {
@@ -207,6 +211,7 @@ static void test_faults(void **state)
     WITHOUT(DIR_NAME, "2 links and 0 names");
     WITHOUT(ONE, "2 links and 1 names");
     WITHOUT(ORPHAN, "is no orphan");
+    WITHOUT(MEMBER, "whose home does not know it");
 
     world_make(&world);
     world.rows[TWO].target ^= 1;

@@ -319,6 +319,29 @@ static void op_readdir(struct target *target, struct rpc_request *request)
                   w.length);
 }
 
+/* Those that have entries; without them, none but the home. */
+static void op_dir_members(struct target *target, struct rpc_request *request)
+{
+    struct fake_service *service = target->service;
+    struct msg_dir_members_reply answer = {.is_all = 0};
+    uint8_t map[(FAKE_TARGETS + 7) / 8] = {0};
+    struct msg_inode_request msg;
+
+    assert_int_equal(
+        msg_inode_request_decode(&msg, request->body, request->header.body_len), 0);
+    assert_int_equal(placement_home(msg.ino), target->number);
+    for (unsigned i = 0; i < service->n_nodes; i++) {
+        const struct node *node = &service->nodes[i];
+        uint32_t at = placement_dentry_target(
+            msg.ino, node->name, strlen(node->name), FAKE_TARGETS);
+
+        if (node->is_linked && node->attr.parent == msg.ino)
+            map[at / 8] |= (uint8_t)(1 << at % 8);
+    }
+    answer.targets = (struct wire_text){(const char *)map, sizeof(map)};
+    REPLY(request, dir_members_reply, &answer);
+}
+
 static void op_open(struct target *target, struct rpc_request *request)
 {
     struct msg_open_request msg;
@@ -530,6 +553,9 @@ static void request_run(struct target *target, struct rpc_request *request)
         break;
     case OP_READLINK:
         op_readlink(target, request);
+        break;
+    case OP_DIR_MEMBERS:
+        op_dir_members(target, request);
         break;
     case OP_READDIR:
         op_readdir(target, request);

@@ -29,13 +29,10 @@ static struct op op_of(struct shard *shard)
 static int lock(struct shard *shard, uint64_t owner, uint64_t key, uint64_t dir)
 {
     struct store_claim claim = claim_of(owner, CLAIM_LOCK, key);
-    struct op op = op_of(shard);
-    int rc;
+    uint64_t wanted;
 
     claim.dir = dir;
-    rc = claim_lock(&op, &claim);
-    list_remove(&op.task.link); /* it may be in a queue */
-    return rc;
+    return claim_lock(shard, &claim, &wanted);
 }
 
 static int seal(struct shard *shard, uint64_t owner, uint64_t dir)
@@ -68,17 +65,17 @@ static void test_locks(void **state)
 
     assert_int_equal(lock(shard, OWNER, KEY, 0), 0);
     assert_int_equal(lock(shard, OWNER, KEY, 0), 0); /* asked again */
-    assert_int_equal(lock(shard, OTHER, KEY, 0), OP_PARKED);
+    assert_int_equal(lock(shard, OTHER, KEY, 0), -EBUSY);
     shard_unit_restart(unit);
     assert_int_equal(lock(shard, OWNER, KEY, 0), 0);
-    assert_int_equal(lock(shard, OTHER, KEY, 0), OP_PARKED);
+    assert_int_equal(lock(shard, OTHER, KEY, 0), -EBUSY);
     assert_int_equal(claim_end(&op, FROM + 1, OWNER, CLAIM_COMMITTED),
                      -EINVAL); /* not its own */
     assert_int_equal(end(shard, OWNER, true), 0);
     assert_int_equal(end(shard, OWNER, true), 0);
     assert_int_equal(lock(shard, OTHER, KEY, 0), 0);
     shard_unit_restart(unit);
-    assert_int_equal(lock(shard, OWNER, KEY, 0), OP_PARKED);
+    assert_int_equal(lock(shard, OWNER, KEY, 0), -EBUSY);
     assert_int_equal(end(shard, OTHER, false), 0);
 }
 
@@ -96,7 +93,7 @@ static void test_directories(void **state)
     assert_int_equal(end(shard, OWNER, true), 0);
     assert_int_equal(seal(shard, OTHER, DIR), 0);
     assert_int_equal(seal(shard, OTHER, DIR), 0);
-    assert_int_equal(lock(shard, OWNER, KEY, DIR), OP_PARKED);
+    assert_int_equal(lock(shard, OWNER, KEY, DIR), -EBUSY);
     assert_false(keylock_is_locked(&shard->locks, KEY, 0));
     shard_unit_restart(unit);
     assert_true(keylock_is_locked(&shard->locks, keylock_key_dir(DIR), 0));

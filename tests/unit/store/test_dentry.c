@@ -199,6 +199,52 @@ static void test_scan(void **state)
 
 /* Names of equal hash can't be found by trying: their keys are made by hand, with a
  * dentry whose key says it has the hash of "aim". */
+static int note_member(void *arg, uint32_t target)
+{
+    uint32_t *targets = arg;
+
+    assert_true(targets[0] < 3);
+    targets[++targets[0]] = target;
+    return 0;
+}
+
+/* A directory's members, and that they go with its inode; the part's own knowledge. */
+static void test_members(void **state)
+{
+    struct store_inode inode = {.ino = 5, .mode = S_IFDIR, .nlink = 2};
+    uint32_t seen[4] = {0};
+    struct store_dirpart part;
+    struct fixture f;
+
+    (void)state;
+    fixture_init(&f, 16 * MIB);
+    begin(&f);
+    assert_int_equal(store_inode_put(f.store, &inode), 0);
+    assert_int_equal(store_dirmember_add(f.store, 5, 300), 0);
+    assert_int_equal(store_dirmember_add(f.store, 5, 2), 0);
+    assert_int_equal(store_dirmember_add(f.store, 5, 2), 0);
+    assert_int_equal(store_dirmember_add(f.store, 6, 1), 0);
+    assert_int_equal(store_dirpart_member_set(f.store, 7), 0);
+    assert_int_equal(store_dentry_insert(f.store, 7, "a", 1, &file, 9), 0);
+    commit(&f);
+    fixture_reopen(&f);
+    begin(&f);
+    assert_int_equal(store_dirmember_scan(f.store, 5, note_member, seen), 0);
+    assert_true(seen[0] == 2 && seen[1] == 2 && seen[2] == 300);
+    assert_int_equal(store_dirpart_get(f.store, 7, &part), 0);
+    assert_true(part.is_member && !part.is_sealed && part.n_entries == 1);
+    assert_int_equal(store_dirpart_get(f.store, 5, &part), 0);
+    assert_false(part.is_member);
+    assert_int_equal(store_inode_remove(f.store, 5), 0);
+    memset(seen, 0, sizeof(seen));
+    assert_int_equal(store_dirmember_scan(f.store, 5, note_member, seen), 0);
+    assert_int_equal(seen[0], 0);
+    assert_int_equal(store_dirmember_scan(f.store, 6, note_member, seen), 0);
+    assert_int_equal(seen[0], 1);
+    commit(&f);
+    fixture_fini(&f);
+}
+
 static void test_equal_hashes(void **state)
 {
     uint8_t key[DENTRY_KEY_HEAD + 5], value[13] = {1, 42};
@@ -240,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_seal),
         cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_equal_hashes),
     };
 
