@@ -143,15 +143,13 @@ static struct movement movement_of(const struct fact *before, const struct fact 
     return moved;
 }
 
-/* The reference's clock may tick every few milliseconds only: a time of its that has
- * not moved since just before says nothing. */
-static bool tick_is_open(const struct timespec *reference)
+/* The reference's clock may tick every few milliseconds only: a time of its that was
+ * set just before the operation, and has not moved, says nothing. */
+static bool tick_is_open(const struct timespec *reference,
+                         const struct timespec *before)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (now.tv_sec - reference->tv_sec) * 1000
-               + (now.tv_nsec - reference->tv_nsec) / 1000000
+    return (before->tv_sec - reference->tv_sec) * 1000
+               + (before->tv_nsec - reference->tv_nsec) / 1000000
            < 20;
 }
 
@@ -216,7 +214,7 @@ bool facts_equal(const struct op *op,
         if (times_are_open(op, result))
             continue;
         if (moves[0].mtime != moves[1].mtime
-            && (moves[1].mtime || !tick_is_open(&b->st.st_mtim)))
+            && (moves[1].mtime || !tick_is_open(&b->st.st_mtim, &before[1].taken)))
             return differ(why,
                           "%s: mtime moved: %d and %d",
                           labels[i],
@@ -224,7 +222,7 @@ bool facts_equal(const struct op *op,
                           moves[1].mtime);
         /* that of a directory may be up to 1 s old: docs/semantics.md */
         if (!S_ISDIR(a->st.st_mode) && moves[0].ctime != moves[1].ctime
-            && (moves[1].ctime || !tick_is_open(&b->st.st_ctim)))
+            && (moves[1].ctime || !tick_is_open(&b->st.st_ctim, &before[1].taken)))
             return differ(why,
                           "%s: ctime moved: %d and %d",
                           labels[i],

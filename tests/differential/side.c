@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Symlinks to .. must not lead out of our directory: a path may pass 40 of them. */
@@ -442,6 +443,7 @@ void side_facts(const struct side *side, const struct op *op, struct facts *ret)
 {
     unsigned uses = op_uses(op->kind);
 
+    clock_gettime(CLOCK_REALTIME, &ret->taken);
     for (int i = 0; i < 2; i++) {
         char parent[OP_PATH_MAX];
         char *slash;

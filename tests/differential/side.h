@@ -37,6 +37,7 @@ struct fact {
 
 struct facts {
     struct fact of[FACTS];
+    struct timespec taken; /* before it was looked; CLOCK_REALTIME */
 };
 
 /* Makes and opens directory path/name. 0 or -errno. */
