@@ -195,6 +195,11 @@ int intent_commit(struct op *op, struct intent *intent, bool is_answered)
         rc = replay_record(op);
     if (rc)
         store_txn_fail(shard->store, rc); /* with the changes that go with it */
+    /* nothing of it leaves this target: it may end with its batch, as any other */
+    if (rc == 0 && is_empty(intent) && shard->n_targets == 1) {
+        table_remove(&shard->coordinated, intent->owner);
+        return 0;
+    }
     rc = op_commit(op);
     if (rc) {
         intent_destroy(intent);
