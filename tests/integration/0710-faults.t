@@ -80,6 +80,31 @@ break_connections() {
 }
 under_load "connections that are broken again and again" break_connections
 
+# ---- longer than requests wait ----
+cat >"$test_dir/ledger" <<'SH'
+#!/bin/bash
+"$1/tests/crash/ledger.py" "$BENCHFS_MOUNT/$SLURM_PROCID" "$3/stop" "$3/ran-$SLURM_PROCID" 8 \
+    ETIMEDOUT || exit 1
+((SLURM_PROCID)) && exit 0
+for ((i = 0; i < 20; i++)); do
+    "$2/bin/benchfs" fsck && exit 0
+    sleep 0.5
+done
+exit 1
+SH
+chmod 755 "$test_dir/ledger"
+work=$(mktemp -d "$test_dir/load.XXXXXX") && chmod 777 "$work"
+as_user env BENCHFS_REQUEST_TIMEOUT=2s BENCHFS_CHUNK_SIZE=64KiB srun -N2 --benchfs=on \
+    "$test_dir/ledger" "$test_root" "$build" "$work" >"$work/out" 2>&1 &
+pid=$!
+ok "programs with requests of 2 s" wait_for 60 loaded
+ok "a daemon that is stopped for 7 s" stop_daemon 7
+ok "afterwards they go on" ran_again
+touch "$work/stop"
+wait "$pid"
+is $? 0 "no more than errors in time has come of it" || tail -n 30 "$work/out" | diag
+like "$(cat "$work/out")" "'ETIMEDOUT': [0-9]+" "and these there were" || tail "$work/out" | diag
+
 # ---- clients that are killed ----
 cat >"$test_dir/victim.py" <<'PY'
 import fcntl, os, subprocess, sys, time
