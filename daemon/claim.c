@@ -324,7 +324,24 @@ question_ask(struct op *op, const struct question *question, uint8_t *ret_under_
     return rc;
 }
 
-/* In a fiber: asks each coordinator about the oldest of its claims. */
+/* Ends what is not under way any more; what is, or can't be ended, is left alone for a
+ * while. */
+static void
+answer_take(struct op *op, const struct question *question, const uint8_t *under_way)
+{
+    for (unsigned i = 0; i < question->n; i++) {
+        uint64_t owner = question->owners[i];
+        struct claim_set *set;
+
+        if (!under_way[i])
+            (void)claim_end(op, question->target, owner, CLAIM_FORGOTTEN);
+        set = table_get(&op->shard->claims, owner);
+        if (set)
+            set->since_ns = clock_now_ns();
+    }
+}
+
+/* In a fiber: asks each coordinator about its claims that have got old. */
 static int claims_check(struct op *op)
 {
     struct shard *shard = op->shard;
@@ -335,12 +352,10 @@ static int claims_check(struct op *op)
     while (question && question_next(shard, after, question)) {
         int rc = question_ask(op, question, under_way);
 
-        for (unsigned i = 0; rc == 0 && i < question->n; i++) {
-            if (!under_way[i])
-                (void)claim_end(
-                    op, question->target, question->owners[i], CLAIM_FORGOTTEN);
-        }
-        after = (uint64_t)question->target + 1;
+        if (rc == 0)
+            answer_take(op, question, under_way);
+        if (rc || question->n < ASK_MAX)
+            after = (uint64_t)question->target + 1;
     }
     free(question);
     shard->is_checking_claims = false;

@@ -362,7 +362,7 @@ static void retry_later(struct intent *intent, int status)
 {
     struct shard *shard = intent->shard;
 
-    if (!intent->was_reported)
+    if (!intent->was_reported && list_is_empty(&shard->late_intents))
         log_warn("target %u: an operation over several targets is not finished: %s; it "
                  "goes on when they answer",
                  shard->target,

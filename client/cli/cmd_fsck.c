@@ -332,12 +332,13 @@ static int result_print(const struct faults *faults, const struct fsck_counts *c
     for (size_t i = 0; i < faults->n; i++)
         puts(faults->lines[i]);
     printf("%" PRIu64 " inodes (%" PRIu64 " directories), %" PRIu64 " entries, %" PRIu64
-           " chunks, %" PRIu64 " without a name, %zu faults\n",
+           " chunks, %" PRIu64 " without a name, %" PRIu64 " pending, %zu faults\n",
            counts->n_inodes,
            counts->n_directories,
            counts->n_dentries,
            counts->n_chunks,
            counts->n_orphans,
+           counts->n_pending,
            faults->n);
     return faults->n > 0 || faults->is_short || fflush(stdout) < 0 ? CLI_FAILED
                                                                    : CLI_OK;

@@ -34,8 +34,8 @@ benchfs fsck
 SH
 log=$(benchfs run -n 3 -- bash "$test_dir/sound" 2>&1)
 is $? 0 "a sound file system"
-is "${log##*$'\n'}" \
-    "26 inodes (3 directories), 25 entries, 36 chunks, 1 without a name, 0 faults" \
+like "${log##*$'\n'}" \
+    "26 inodes .3 directories., 25 entries, 36 chunks, 1 without a name, [0-9]+ pending, 0 faults" \
     "is counted in full"
 log=$(benchfs fsck "$test_dir" 2>&1)
 is $? 1 "a directory without stores is refused"
