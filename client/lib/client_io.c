@@ -107,6 +107,7 @@ write_fill(struct client_io *io, struct slot *slot, struct split_piece piece)
         .offset = piece.offset,
         .length = piece.length,
         .chunk_size = inode->chunk_size,
+        .is_reserved = io->is_reserved,
     };
     size_t len = msg_write_request_encode(&msg, slot->body, sizeof(slot->body));
 

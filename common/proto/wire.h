@@ -7,8 +7,8 @@
  *   1  first version
  *   2  header: slot; payload_len and reply_space in 32 bits. HELLO: node and target.
  *      CLIENT_ALIVE, COPY, LOCK.
- *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK. Members
- * of directories: DIR_MEMBERS, DIR_MEMBER. SURVEY
+ *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK.
+ *      DIR_MEMBERS, DIR_MEMBER. SURVEY. WRITE: is_reserved.
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H

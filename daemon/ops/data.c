@@ -85,6 +85,7 @@ struct write_transfer {
     struct store_write write;
     uint32_t chunk_size;
     int status;
+    bool is_reserved; /* by APPEND, which has noted size and time */
     bool is_pulling;
 };
 
@@ -125,7 +126,8 @@ static int write_finish(struct op *op)
     uint64_t end = transfer->write.chunk * transfer->chunk_size + transfer->write.offset
                    + transfer->write.length;
     int64_t now = shard_now_ns();
-    struct msg_write_reply reply = {.size_noted = 0, .mtime_ns = now};
+    bool is_reserved = transfer->is_reserved;
+    struct msg_write_reply reply = {.size_noted = is_reserved, .mtime_ns = now};
     int rc = transfer->status;
 
     if (rc == 0)
@@ -133,8 +135,10 @@ static int write_finish(struct op *op)
     if (rc)
         store_write_abort(op->shard->store, &transfer->write);
     else
-        rc = store_write_commit(op->shard->store, &transfer->write, now);
-    if (rc == 0)
+        /* the time of an append is that of its reservation, on all targets */
+        rc = store_write_commit(
+            op->shard->store, &transfer->write, is_reserved ? 0 : now);
+    if (rc == 0 && !is_reserved)
         rc = data_size_note(op, ino, end, now, &reply.size_noted);
     free(transfer);
     op->transfer = NULL;
@@ -183,6 +187,7 @@ int op_write(struct op *op)
     if (!transfer)
         return -ENOMEM;
     transfer->chunk_size = m.chunk_size;
+    transfer->is_reserved = m.is_reserved;
     rc = store_write_prepare(
         op->shard->store, m.ino, m.chunk, m.offset, m.length, &transfer->write);
     if (rc) {

@@ -30,6 +30,8 @@ differs_not "three daemons, three processes" 3 --seed 300000 --sequences 8 --pro
 ok "one file in turns of three processes" benchfs run -n 2 -- \
     bash -c 'mkdir "$BENCHFS_MOUNT/turns" && fsturns -p 3 -t 40 "$BENCHFS_MOUNT/turns"'
 
+ok "the time of a file that was appended to" benchfs run -n 4 -- appendtimes
+
 if ((EUID != 0)); then
     skip 3 "needs root"
     done_testing
