@@ -26,6 +26,7 @@ enum op_flags {
     OP_NO_RESEND = 1 << 6,       /* not sent again when its connection breaks */
     OP_ONCE = 1 << 7,            /* repeating it is not the same as doing it once */
     OP_ANY_TARGET = 1 << 5,      /* answered by whoever gets it, never passed on */
+    OP_ORDERED = 1 << 8,         /* must not be done after later requests */
 };
 
 struct op_info {

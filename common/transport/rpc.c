@@ -97,6 +97,7 @@ static void lists_init(struct rpc *rpc)
                             &rpc->accepted,
                             &rpc->releasing,
                             &rpc->requests,
+                            &rpc->orphans,
                             &rpc->finished,
                             &rpc->delivered,
                             &rpc->gone,

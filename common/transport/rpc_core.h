@@ -42,6 +42,7 @@ struct rpc {
     struct rpc_outgoing *calls[RPC_CALL_BUCKETS];
     struct list releasing; /* ended, the backend still has their memory */
     struct list requests;  /* incoming, all that are not in `delivered` */
+    struct list orphans;   /* of them, ORDERED ones without a connection */
 
     /* What the next drain hands to callbacks. */
     struct list finished;  /* outgoing */
@@ -125,8 +126,10 @@ bool rpc_outgoing_is_answered(const struct rpc_outgoing *out);
 unsigned rpc_call_drain(struct rpc *rpc);
 
 /* rpc_registry.c */
-/* The connection is READY: counts it under its client id, evicts others. */
+/* The connection is about to be READY: closes those it takes the place of, counts it
+ * under its client id, evicts others. -EAGAIN: what came over the former is under way. */
 int rpc_registry_add(struct rpc_connection *connection, uint64_t id);
+struct rpc_origin rpc_connection_origin(const struct rpc_connection *connection);
 void rpc_registry_remove(struct rpc_connection *connection);
 unsigned rpc_registry_drain(struct rpc *rpc);
 void rpc_registry_fini(struct rpc *rpc);

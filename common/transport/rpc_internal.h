@@ -96,13 +96,21 @@ struct rpc_outgoing {
     uint8_t bytes[];
 };
 
+/* Who a request came from, whatever connection. A daemon that was restarted has another
+ * id, and takes the place of the one before it. */
+struct rpc_origin {
+    uint64_t client;
+    uint32_t target; /* of a daemon; UINT32_MAX */
+};
+
 /* A request at the server, from rpc_incoming_new() until its reply is done. */
 struct rpc_incoming {
     struct rpc_request request; /* first member; request.connection NULL: gone */
     struct list_node link;      /* the core's lists */
-    struct list_node connection_link;
+    struct list_node connection_link; /* or in the rpc's orphans */
     struct rpc *rpc;
     const struct rpc_backend *backend;
+    struct rpc_origin origin;
     uint8_t state; /* the core's */
     int refuse;    /* errno to answer at once with */
     rpc_transfer_done pull_done;

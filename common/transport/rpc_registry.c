@@ -86,15 +86,83 @@ static void tell_up(struct rpc_connection *connection)
         server->on_client_up(server->arg, &info);
 }
 
+struct rpc_origin rpc_connection_origin(const struct rpc_connection *connection)
+{
+    return (struct rpc_origin){
+        .client = connection->client_id,
+        .target =
+            connection->kind == HELLO_DAEMON ? connection->client_target : UINT32_MAX,
+    };
+}
+
+static bool is_same_origin(struct rpc_origin a, struct rpc_origin b)
+{
+    return a.client == b.client || (a.target != UINT32_MAX && a.target == b.target);
+}
+
+/* One that `connection` takes the place of; NULL. */
+static struct rpc_connection *predecessor_find(const struct rpc_connection *connection)
+{
+    struct rpc_origin origin = rpc_connection_origin(connection);
+
+    list_for_each(node, &connection->rpc->accepted)
+    {
+        struct rpc_connection *other = list_entry(node, struct rpc_connection, link);
+
+        if (other != connection && other->client
+            && is_same_origin(rpc_connection_origin(other), origin))
+            return other;
+    }
+    return NULL;
+}
+
+static bool may_have_predecessor(const struct rpc_connection *connection)
+{
+    const struct list *all = &connection->client->connections;
+
+    return connection->kind == HELLO_DAEMON || list_front(all) != list_back(all);
+}
+
+/*
+ * What is left on the connections that the client had before, it has sent again, or
+ * given up: were it done later, it would overwrite what has been acknowledged since.
+ * So those are closed, and the client waits for what is beyond that.
+ */
+static int predecessors_close(const struct rpc_connection *connection)
+{
+    struct rpc *rpc = connection->rpc;
+    struct rpc_origin origin = rpc_connection_origin(connection);
+    struct rpc_connection *other;
+
+    while (may_have_predecessor(connection) && (other = predecessor_find(connection)))
+        rpc_connection_lost(other, -ECONNABORTED);
+    list_for_each(node, &rpc->orphans)
+    {
+        const struct rpc_incoming *in =
+            list_entry(node, struct rpc_incoming, connection_link);
+
+        if (is_same_origin(in->origin, origin))
+            return -EAGAIN;
+    }
+    return 0;
+}
+
 int rpc_registry_add(struct rpc_connection *connection, uint64_t id)
 {
     struct rpc *rpc = connection->rpc;
     struct rpc_client *client = client_get(rpc, id);
+    int rc;
 
     if (!client)
         return -ENOMEM;
     connection->client = client;
     list_push_back(&client->connections, &connection->client_link);
+    rc = predecessors_close(connection);
+    if (rc) {
+        connection->is_evicted = true; /* it comes again, and has not been counted */
+        rpc_registry_remove(connection);
+        return rc;
+    }
     tell_up(connection);
     if (connection->kind != HELLO_DAEMON) {
         rpc->n_ready_clients++;

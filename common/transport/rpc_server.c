@@ -71,10 +71,9 @@ static void incoming_discard(struct rpc_incoming *in)
 static void incoming_free(struct rpc_incoming *in)
 {
     list_remove(&in->link);
-    if (in->request.connection) {
-        list_remove(&in->connection_link);
+    list_remove(&in->connection_link);
+    if (in->request.connection)
         in->request.connection->n_requests--;
-    }
     if (in->backend->finish)
         in->backend->finish(in);
     free(in);
@@ -135,6 +134,7 @@ static struct rpc_incoming *incoming_alloc(struct rpc_connection *connection,
     in->request.is_local = connection->is_local;
     list_node_init(&in->request.link);
     list_node_init(&in->link);
+    list_node_init(&in->connection_link);
     list_push_back(&connection->requests, &in->connection_link);
     connection->n_requests++;
     return in;
@@ -444,6 +444,13 @@ unsigned rpc_server_drain(struct rpc *rpc)
     return n;
 }
 
+static bool op_is_ordered(uint16_t opcode)
+{
+    const struct op_info *op = op_find(opcode);
+
+    return op && (op->flags & OP_ORDERED);
+}
+
 void rpc_server_connection_closed(struct rpc_connection *connection)
 {
     struct list_node *node;
@@ -455,8 +462,11 @@ void rpc_server_connection_closed(struct rpc_connection *connection)
             list_entry(node, struct rpc_incoming, connection_link);
 
         incoming_discard(in);
+        in->origin = rpc_connection_origin(connection);
         in->request.connection = NULL;
         connection->n_requests--;
+        if (op_is_ordered(in->request.header.opcode))
+            list_push_back(&connection->rpc->orphans, &in->connection_link);
     }
 }
 

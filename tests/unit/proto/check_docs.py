@@ -15,6 +15,7 @@ FLAGS = {
     "OP_REQUEST_PAYLOAD": "Q",
     "OP_REPLY_PAYLOAD": "R",
     "OP_ANY_TARGET": "A",
+    "OP_ORDERED": "D",
 }
 
 

@@ -395,6 +395,41 @@ static void test_resend(void **state)
     free(data);
 }
 
+/* What came over a client's former connection must not be done after what comes over
+ * its next one: that waits, and what waits itself goes on. */
+static void test_successor(void **state)
+{
+    struct case_client before = {.patience_ms = 0}, after = {.patience_ms = 20000};
+    struct waiting held = {.is_done = false}, next = {.is_done = false};
+    struct waiting idle = {.is_done = false};
+    struct fixture fixture;
+
+    fixture_start(&fixture, state);
+    case_client_start(&before, &fixture.server, 77);
+    waiting_start(&before, &idle, CASE_HOLD);
+    waiting_start(&before, &held, CASE_HOLD_LAST);
+    while (case_counters_get(&fixture.client).n_held < 2)
+        rpc_progress(before.rpc);
+    case_client_start(&after, &fixture.server, 77);
+    waiting_start(&after, &next, CASE_ECHO);
+    while (case_counters_get(&fixture.client).stats.refused == 0)
+        rpc_progress(after.rpc);
+    progress_until_done(&before, &held.is_done);
+    assert_int_equal(held.call.status, -EHOSTDOWN);
+    for (int i = 0; i < 20; i++)
+        if (rpc_progress(after.rpc) == 0)
+            rpc_wait(after.rpc, 5);
+    assert_false(next.is_done);
+    assert_int_equal(case_call(&fixture.client, CASE_RELEASE, &(struct rpc_call){0}),
+                     0);
+    progress_until_done(&after, &next.is_done);
+    assert_int_equal(next.call.status, 0);
+    assert_int_equal(case_counters_get(&fixture.client).n_gone, 0);
+    case_client_stop(&before);
+    case_client_stop(&after);
+    fixture_stop(&fixture);
+}
+
 /* Patience, a call's own deadline and is_once each end the wait, with its cause. */
 static void test_no_server(void **state)
 {
@@ -504,6 +539,7 @@ int rpc_cases_run(const struct rpc_route *route)
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_eviction),
         cmocka_unit_test(test_resend),
+        cmocka_unit_test(test_successor),
         cmocka_unit_test(test_no_server),
         cmocka_unit_test(test_resend_ends),
         cmocka_unit_test(test_idle),

@@ -78,7 +78,7 @@ struct rpc_config case_client_config(uint64_t id);
 /*
  * What the server does. PUT takes the payload into its memory at an offset, GET gives
  * bytes of it (body: case_range()); ECHO gives the body back; DROP answers without
- * taking the payload; HOLD and HOLD_GET answer with 0xAA in all reply space, when
+ * taking the payload; HOLD and its like answer with 0xAA in all reply space, when
  * RELEASE comes; COUNTERS gives struct case_counters.
  */
 enum case_op {
@@ -88,6 +88,7 @@ enum case_op {
     CASE_PUT = 31,       /* WRITE */
     CASE_PEER_ONLY = 51, /* CHUNK_END */
     CASE_HOLD = 70,      /* STAGE_START */
+    CASE_HOLD_LAST = 38, /* COPY */
     CASE_HOLD_GET = 80,  /* STATUS */
     CASE_RELEASE = 83,   /* SHUTDOWN */
     CASE_COUNTERS = 81,  /* STATS */

@@ -91,6 +91,7 @@ static void on_request(void *arg, struct rpc_request *request)
             rpc_request_reply(request, 0, NULL, 0, &iov, 1, NULL, NULL);
         return;
     case CASE_HOLD:
+    case CASE_HOLD_LAST:
     case CASE_HOLD_GET:
         assert(service->counters.n_held < HELD_MAX);
         service->held[service->counters.n_held++] = request;
