@@ -37,6 +37,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_APPEND] = {op_append},
     [OP_FALLOCATE] = {op_fallocate},
     [OP_SEEK] = {op_seek},
+    [OP_SETTLE] = {op_settle},
     [OP_LOCK] = {op_lock},
     [OP_LOCK_TEST] = {op_lock_test},
     [OP_LOCK_CANCEL] = {op_lock_cancel},

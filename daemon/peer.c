@@ -194,6 +194,7 @@ static int forward_call(struct op *op, struct iovec *send, struct iovec *recv)
         .client = header->client,
         .sequence = header->request,
         .slot = header->slot,
+        .asks_only = header->asks_only,
         .body = op->request->body,
         .body_len = header->body_len,
         .send = send,

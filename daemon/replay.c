@@ -64,17 +64,23 @@ bool replay_take(struct shard *shard, struct rpc_request *request)
     struct op *running;
     uint64_t last;
 
-    if (!is_once(shard, header))
-        return false;
+    if (!is_once(shard, header)) {
+        if (!header->asks_only || header->target != shard->target)
+            return false;
+        refuse(request, -ENODATA);
+        return true;
+    }
     running = table_get(&shard->running, running_key(header));
     if (running && is_same(&running->request->header, header)) {
         attach(running, request);
         return true;
     }
     last = session_reply_get(shard, header->client, header->slot);
-    if (header->request > last)
+    if (header->request > last && !header->asks_only)
         return false;
-    if (header->request == last)
+    if (header->request > last)
+        refuse(request, -ENODATA); /* and it never will be: requests come in order */
+    else if (header->request == last)
         answer_again(shard, request);
     else
         refuse(request, -EALREADY); /* late: the slot has been used since */

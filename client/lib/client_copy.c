@@ -98,6 +98,8 @@ static bool copy_next(struct engine_set *set, struct engine_call *call)
     struct copy_slot *slot = list_entry(call, struct copy_slot, call);
     int status = piece_ended(copy, slot);
 
+    if (client_status_is_doubtful(status))
+        client_inode_doubt(copy->to, call->rpc.target, slot->end);
     if (status < 0 && copy->status == 0)
         copy->status = status;
     if (copy->status < 0 || copy->next == copy->length)

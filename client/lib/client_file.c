@@ -17,7 +17,7 @@
 
 /* ---- open and close -------------------------------------------------- */
 
-static enum client_open_kind open_kind(uint32_t flags)
+enum client_open_kind client_open_kind(uint32_t flags)
 {
     if (!(flags & OPEN_WRITE))
         return CLIENT_OPEN_READER;
@@ -33,7 +33,10 @@ static int open_call(struct client_inode *inode, uint32_t flags, struct wire_att
 
     client_call_fill(
         inode->client, &call, OP_OPEN, placement_home(inode->ino), open_request, &msg);
+    call.call.keeps_slot = true;
     status = client_call_run(inode->client, &call);
+    if (client_status_is_doubtful(status))
+        client_open_late(inode->client, &call, client_open_kind(flags));
     if (status == 0)
         status = client_reply_decode(&call, attr_reply, &reply);
     if (status == 0)
@@ -41,14 +44,16 @@ static int open_call(struct client_inode *inode, uint32_t flags, struct wire_att
     return status;
 }
 
-static int close_call(struct client_inode *inode, enum client_open_kind kind)
+void client_close_fill(struct client_inode *inode,
+                       struct client_call *call,
+                       enum client_open_kind kind,
+                       struct client_report report)
 {
     static const uint32_t flags[CLIENT_OPEN_KINDS] = {
         [CLIENT_OPEN_READER] = OPEN_READ,
         [CLIENT_OPEN_WRITER] = OPEN_WRITE,
         [CLIENT_OPEN_APPENDER] = OPEN_WRITE | OPEN_APPEND,
     };
-    struct client_report report = client_inode_report_take(inode);
     struct msg_close_request msg = {
         .ino = inode->ino,
         .flags = flags[kind],
@@ -56,15 +61,31 @@ static int close_call(struct client_inode *inode, enum client_open_kind kind)
         .end_ns = report.end_ns,
         .mtime_ns = report.mtime_ns,
     };
-    struct client_call call;
 
     client_call_fill(inode->client,
-                     &call,
+                     call,
                      OP_CLOSE,
                      placement_home(inode->ino),
                      close_request,
                      &msg);
-    return client_call_run(inode->client, &call);
+    call->call.keeps_slot = true;
+}
+
+static int close_call(struct client_inode *inode, enum client_open_kind kind)
+{
+    struct client_report report = client_inode_report_take(inode);
+    struct client_call call;
+    int status;
+
+    if (client_inode_is_doubtful(inode)) {
+        client_close_late(inode, kind, NULL, report);
+        return 0; /* the writes have said what there is to say */
+    }
+    client_close_fill(inode, &call, kind, report);
+    status = client_call_run(inode->client, &call);
+    if (client_status_is_doubtful(status))
+        client_close_late(inode, kind, &call, report);
+    return status;
 }
 
 /* With inode->lock, after an answer of the home. */
@@ -91,15 +112,19 @@ static int truncate_to_zero(struct client_inode *inode)
 /* With inode->lock: tells the home what it does not know yet. */
 static int inode_open(struct client_inode *inode, uint32_t flags)
 {
-    enum client_open_kind kind = open_kind(flags);
+    enum client_open_kind kind = client_open_kind(flags);
     struct client_report report = {0};
     struct wire_attr attr;
     int status;
 
     if (inode->n_opens[kind] > 0)
         return flags & OPEN_TRUNCATE ? truncate_to_zero(inode) : 0;
-    if (flags & OPEN_TRUNCATE)
+    if (flags & OPEN_TRUNCATE) {
+        status = client_inode_settle(inode);
+        if (status)
+            return status;
         report = client_inode_report_take(inode);
+    }
     status = open_call(inode, flags, &attr);
     if (status) {
         client_inode_report_add(inode, report);
@@ -134,7 +159,7 @@ file_new(struct client_inode *inode, uint32_t flags, struct client_file **ret)
         return -ENOMEM;
     file->inode = inode;
     file->flags = flags & ~(uint32_t)OPEN_TRUNCATE;
-    inode->n_files[open_kind(flags)]++;
+    inode->n_files[client_open_kind(flags)]++;
     *ret = file;
     return 0;
 }
@@ -149,7 +174,7 @@ static int open_finish(struct client_inode *inode,
     if (status == 0)
         status = file_new(inode, flags, ret);
     if (status < 0)
-        inode_close(inode, open_kind(flags));
+        inode_close(inode, client_open_kind(flags));
     pthread_mutex_unlock(&inode->lock);
     if (status < 0)
         client_inode_put(inode);
@@ -183,7 +208,7 @@ static int created_open(struct client *client,
     if (!inode)
         return -ENOMEM;
     pthread_mutex_lock(&inode->lock);
-    inode->n_opens[open_kind(flags)]++;
+    inode->n_opens[client_open_kind(flags)]++;
     return open_finish(inode, flags, inode_layout_set(inode, attr), ret);
 }
 
@@ -240,9 +265,10 @@ int client_file_create(struct client *client,
 int client_file_close(struct client_file *file)
 {
     struct client_inode *inode = file->inode;
-    enum client_open_kind kind = open_kind(file->flags);
+    enum client_open_kind kind = client_open_kind(file->flags);
     int status;
 
+    client_late_look(inode->client);
     pthread_mutex_lock(&inode->lock);
     inode->n_files[kind]--;
     status = inode_close(inode, kind);
@@ -339,9 +365,8 @@ ssize_t client_file_append(struct client_file *file,
     return client_io_finish(io);
 }
 
-int client_file_sync(struct client_file *file, bool durable)
+static int inode_sync(struct client_inode *inode, bool durable)
 {
-    struct client_inode *inode = file->inode;
     struct client_report report = client_inode_report_take(inode);
     struct msg_sync_request msg = {
         .ino = inode->ino,
@@ -361,6 +386,14 @@ int client_file_sync(struct client_file *file, bool durable)
     if (status < 0)
         client_inode_report_add(inode, report);
     return status;
+}
+
+int client_file_sync(struct client_file *file, bool durable)
+{
+    struct client_inode *inode = file->inode;
+    int status = client_inode_settle(inode);
+
+    return status ? status : inode_sync(inode, durable);
 }
 
 int client_file_fallocate(struct client_file *file,

@@ -7,6 +7,7 @@
 #define BENCHFS_CLIENT_CLIENT_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "base/table.h"
@@ -34,6 +35,8 @@ struct client {
     struct engine *engine;
     pthread_mutex_t inodes_lock;
     struct table inodes; /* ino -> struct client_inode */
+    struct list lates;   /* of struct client_late, under inodes_lock */
+    atomic_uint n_lates;
 };
 
 static inline uint32_t client_n_targets(const struct client *client)
@@ -100,11 +103,27 @@ enum client_open_kind {
     CLIENT_OPEN_KINDS,
 };
 
+/* Of enum open_flags. */
+enum client_open_kind client_open_kind(uint32_t flags);
+
 /* What writes did that the home may not know of. */
 struct client_report {
     uint64_t end;     /* largest end, 0: none */
     int64_t end_ns;   /* when that write was made */
     int64_t mtime_ns; /* of the last write, 0: none */
+};
+
+#define CLIENT_DOUBTS_MAX 64u /* targets; of more than that, some stay in doubt */
+
+/* Writes that ended without an answer, and may still be done. */
+struct client_doubt {
+    uint32_t target;
+    uint64_t number; /* of the last one */
+};
+struct client_doubts {
+    uint64_t n_ever;
+    unsigned n;
+    struct client_doubt doubt[CLIENT_DOUBTS_MAX];
 };
 
 /* One per inode that is open in this client. */
@@ -120,6 +139,7 @@ struct client_inode {
     unsigned n_opens[CLIENT_OPEN_KINDS]; /* told to the home; 1 but for races */
     pthread_mutex_t report_lock;
     struct client_report report;
+    struct client_doubts doubts; /* under report_lock */
 };
 
 struct client_file {
@@ -135,6 +155,38 @@ void client_inode_put(struct client_inode *inode);
 void client_inode_report_add(struct client_inode *inode, struct client_report report);
 /* Returns what has not been reported and forgets it. */
 struct client_report client_inode_report_take(struct client_inode *inode);
+
+/* A CLOSE, with what there is to report. */
+void client_close_fill(struct client_inode *inode,
+                       struct client_call *call,
+                       enum client_open_kind kind,
+                       struct client_report report);
+
+/* ---- requests without an answer -------------------------------------- */
+
+/* Whether the request may still be done. */
+bool client_status_is_doubtful(int status);
+/* A write to that target has ended so, which may make the file as long as `end`; 0: its
+ * home knows. */
+void client_inode_doubt(struct client_inode *inode, uint32_t target, uint64_t end);
+bool client_inode_is_doubtful(struct client_inode *inode);
+/* Waits until no such write can come any more. 0 or -errno: some still may. */
+int client_inode_settle(struct client_inode *inode);
+/* In the background: asks what became of an OPEN, or a CREATE with an open, and closes
+ * what it has opened. `call` has ended, and kept its slot. */
+void client_open_late(struct client *client,
+                      const struct client_call *call,
+                      enum client_open_kind kind);
+/* In the background: settles, and closes. `call`: the CLOSE that had no answer, with
+ * its slot; NULL: none was sent. With inode->lock. */
+void client_close_late(struct client_inode *inode,
+                       enum client_open_kind kind,
+                       const struct client_call *call,
+                       struct client_report report);
+/* Makes progress with those, and frees what is over. Cheap when there are none. */
+void client_late_look(struct client *client);
+/* After the engine's end. */
+void client_late_fini(struct client *client);
 
 /* ---- data ------------------------------------------------------------ */
 

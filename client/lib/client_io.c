@@ -59,11 +59,17 @@ static int read_ended(struct client_io *io, const struct slot *slot)
     return 0;
 }
 
+static uint64_t piece_end(const struct client_io *io, const struct slot *slot)
+{
+    struct split_piece piece = split_piece(&io->split, slot->piece);
+
+    return io->split.offset + piece.start + piece.length;
+}
+
 static int write_ended(struct client_io *io, const struct slot *slot)
 {
     const struct rpc_call *rpc = &slot->call.rpc;
-    struct split_piece piece = split_piece(&io->split, slot->piece);
-    uint64_t end = io->split.offset + piece.start + piece.length;
+    uint64_t end = piece_end(io, slot);
     struct msg_write_reply reply;
     int status = msg_write_reply_decode(&reply, rpc->reply, rpc->reply_len);
 
@@ -151,6 +157,9 @@ static bool io_next(struct engine_set *set, struct engine_call *call)
 
     if (status == 0)
         status = io->is_write ? write_ended(io, slot) : read_ended(io, slot);
+    if (io->is_write && client_status_is_doubtful(status))
+        client_inode_doubt(
+            io->file->inode, call->rpc.target, io->is_reserved ? 0 : piece_end(io, slot));
     if (status < 0 && io->status == 0)
         io->status = status;
     if (io->status < 0 || io->next >= io->n_pieces)

@@ -137,6 +137,13 @@ int client_setattr(struct client *client,
      * not be reported after it. */
     if (change->mask & overrules)
         inode = client_inode_find(client, change->ino);
+    if (inode && (change->mask & SETATTR_SIZE)) {
+        status = client_inode_settle(inode);
+        if (status) {
+            client_inode_put(inode);
+            return status;
+        }
+    }
     if (inode)
         report = client_inode_report_take(inode);
     client_call_fill(client,
@@ -182,7 +189,12 @@ int client_create_call(struct client *client,
                      dentry_target(client, parent, name, len),
                      create_request,
                      &msg);
-    return attr_call(client, &call, ret);
+    call.call.keeps_slot = (msg.flags & CREATE_OPEN) != 0;
+    status = attr_call(client, &call, ret);
+    if (call.call.keeps_slot && client_status_is_doubtful(call.call.rpc.status))
+        client_open_late(
+            client, &call, client_open_kind(msg.flags >> CREATE_OPEN_SHIFT));
+    return status;
 }
 
 /* The daemon answers an existing file only when it is homed where its name is. */

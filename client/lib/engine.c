@@ -215,7 +215,7 @@ static int slot_take(struct engine *engine, struct rpc_call *rpc)
 
 static void slot_give(struct engine *engine, struct rpc_call *rpc)
 {
-    if (rpc->slot)
+    if (rpc->slot && rpc->target < engine->n_peers) /* the engine's end drops them */
         rpc_slot_give(engine->slots[rpc->target], rpc->slot);
     rpc->slot = 0;
 }
@@ -229,12 +229,14 @@ static int call_start(struct engine *engine, struct engine_call *call)
 
     if (status < 0)
         return status;
-    call->rpc.sequence =
-        atomic_fetch_add_explicit(&engine->sequence, 1, memory_order_relaxed);
     call->rpc.done = call_done;
-    status = slot_take(engine, &call->rpc);
-    if (status < 0)
-        return status;
+    if (!call->repeats) {
+        call->rpc.sequence =
+            atomic_fetch_add_explicit(&engine->sequence, 1, memory_order_relaxed);
+        status = slot_take(engine, &call->rpc);
+        if (status < 0)
+            return status;
+    }
     status = rpc_call_start(peer, &call->rpc);
     if (status < 0)
         slot_give(engine, &call->rpc);
@@ -265,7 +267,8 @@ static void call_done(struct rpc_call *rpc_call)
     struct engine_call *call = list_entry(rpc_call, struct engine_call, rpc);
     struct engine_set *set = call->set;
 
-    slot_give(set->engine, rpc_call);
+    if (!call->keeps_slot || !rpc_status_is_transient(rpc_call->status))
+        slot_give(set->engine, rpc_call);
     if (set->next && set->next(set, call))
         call_run(set->engine, call);
     else if (--set->pending == 0)

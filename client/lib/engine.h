@@ -23,6 +23,9 @@ struct engine_call {
     struct rpc_call rpc;
     struct engine_set *set;
     uint32_t peer; /* index of the engine's peers */
+    /* After a transient failure its number and slot stay its own, so that it can be
+     * sent again as the same request: `repeats`, set by whoever starts it again. */
+    bool keeps_slot, repeats;
     struct list_node link;
 };
 

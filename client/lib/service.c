@@ -345,6 +345,7 @@ int client_open(const struct client_config *config,
         return benchfs_error_set(err, ENOMEM, "out of memory");
     pthread_mutex_init(&client->inodes_lock, NULL);
     table_init(&client->inodes);
+    list_init(&client->lates);
     client->route = config->route;
     client->remote = config->route == CLIENT_ROUTE_LOCAL ? NULL : config->remote;
     client->kind = config->kind ? config->kind : HELLO_CLIENT;
@@ -382,6 +383,7 @@ void client_close(struct client *client)
     if (!client)
         return;
     engine_destroy(client->engine);
+    client_late_fini(client);
     if (client->auth_state)
         client->remote->auth_close(client->auth_state);
     endpoint_table_fini(&client->table);
@@ -423,6 +425,7 @@ void client_call_set(const struct client *client,
     rpc->client = 0;
     rpc->sequence = 0;
     rpc->slot = 0;
+    rpc->asks_only = false;
     rpc->body = body;
     rpc->body_len = body_len;
     rpc->send = NULL;
@@ -436,6 +439,8 @@ void client_call_set(const struct client *client,
     rpc->reply_len = 0;
     rpc->received = 0;
     call->peer = route_peer(client, target);
+    call->keeps_slot = false;
+    call->repeats = false;
 }
 
 int client_call_run(struct client *client, struct client_call *call)

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define FLAG_REPLY 0x01u
+#define FLAG_REPLY     0x01u
+#define FLAG_ASKS_ONLY 0x02u
 
 static void put_le(struct wire_writer *w, uint64_t value, size_t n)
 {
@@ -156,7 +157,9 @@ void wire_header_encode(const struct wire_header *header, uint8_t *buf)
 
     wire_put_u32(&w, WIRE_MAGIC);
     wire_put_u8(&w, WIRE_VERSION);
-    wire_put_u8(&w, header->is_reply ? FLAG_REPLY : 0);
+    wire_put_u8(&w,
+                (header->is_reply ? FLAG_REPLY : 0)
+                    | (header->asks_only ? FLAG_ASKS_ONLY : 0));
     wire_put_u16(&w, header->opcode);
     wire_put_u64(&w, header->client);
     wire_put_u64(&w, header->request);
@@ -177,6 +180,7 @@ static void header_fields_get(struct wire_header *header, struct wire_reader *r)
     uint8_t flags = wire_get_u8(r);
 
     header->is_reply = (flags & FLAG_REPLY) != 0;
+    header->asks_only = (flags & FLAG_ASKS_ONLY) != 0;
     header->opcode = wire_get_u16(r);
     header->client = wire_get_u64(r);
     header->request = wire_get_u64(r);
@@ -190,7 +194,7 @@ static void header_fields_get(struct wire_header *header, struct wire_reader *r)
     if (wire_get_u16(r) != 0 || wire_get_u32(r) != 0)
         r->failed = true;
     header->epoch = wire_get_u64(r);
-    if (flags & ~FLAG_REPLY)
+    if (flags & ~(FLAG_REPLY | FLAG_ASKS_ONLY))
         r->failed = true;
 }
 

@@ -82,6 +82,7 @@ bool wire_name_is_valid(const char *name, size_t len);
 struct wire_header {
     uint16_t opcode;
     bool is_reply;
+    bool asks_only;       /* with a slot: answered if it was done before, not done now */
     uint64_t client;      /* who asks; 0 is nobody */
     uint64_t request;     /* the client's sequence number; a reply repeats it */
     uint32_t target;      /* whom it is for */

@@ -247,6 +247,7 @@ struct rpc_call {
                         * number of the first try, see `request`) and by a daemon
                         * that forwards (the original's) */
     uint16_t slot;     /* of an op with OP_ONCE, see transport/rpc_slots.h; 0: none */
+    bool asks_only;    /* of one sent before: if that was not done, -ENODATA, and no more */
     const void *body;  /* copied by rpc_call_start */
     size_t body_len;
     const struct iovec *send; /* request payload; iovec array and memory stay valid */
@@ -277,6 +278,10 @@ struct rpc_call {
  * when the call ended by its deadline.
  */
 int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call);
+
+/* Whether another try may go better than one that ended so; the first may still be
+ * under way. */
+bool rpc_status_is_transient(int status);
 
 /* Starts and progresses until done; for single-threaded users (plugin, CLI, tests). */
 int rpc_call_sync(struct rpc_peer *peer, struct rpc_call *call);

@@ -218,6 +218,7 @@ static struct rpc_outgoing *outgoing_new(struct rpc *rpc,
         .payload_len = send,
         .reply_space = recv,
         .slot = call->slot,
+        .asks_only = call->asks_only,
     };
 
     out = malloc(sizeof(*out) + WIRE_HEADER_SIZE + call->body_len);

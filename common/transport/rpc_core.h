@@ -105,7 +105,6 @@ void rpc_reconnect_init(struct rpc_peer *peer);
 bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready);
 /* The peer has a connection, or its calls have ended. */
 void rpc_reconnect_reset(struct rpc_peer *peer);
-bool rpc_status_is_transient(int status);
 bool rpc_reconnect_is_due(const struct rpc_peer *peer);
 bool rpc_outgoing_may_resend(const struct rpc_outgoing *out);
 

@@ -224,6 +224,22 @@ int op_seek(struct op *op)
     return OP_REPLY(op, seek_reply, &reply);
 }
 
+/* Requests of one client come in order: those before this one are done when nobody moves
+ * data of the file any more. */
+int op_settle(struct op *op)
+{
+    struct msg_inode_request m;
+    uint64_t key;
+    int rc;
+
+    OP_DECODE(op, inode_request, &m);
+    key = keylock_key_inode(m.ino);
+    rc = op_lock_key(op, key);
+    if (rc == 0)
+        op_unlock_key(op, key);
+    return rc;
+}
+
 /* With an owner: once, since the file may have grown again since. */
 static int chunk_truncate(struct shard *shard,
                           const struct msg_chunk_truncate_request *m)

@@ -47,6 +47,7 @@ int op_removexattr(struct op *op);
 int op_read(struct op *op);
 int op_write(struct op *op);
 int op_seek(struct op *op);
+int op_settle(struct op *op);
 int op_chunk_truncate(struct op *op);
 int op_chunk_end(struct op *op);
 int op_chunk_fallocate(struct op *op);

@@ -105,6 +105,30 @@ wait "$pid"
 is $? 0 "no more than errors in time has come of it" || tail -n 30 "$work/out" | diag
 like "$(cat "$work/out")" "'ETIMEDOUT': [0-9]+" "and these there were" || tail "$work/out" | diag
 
+cat >"$test_dir/late" <<'SH'
+#!/bin/bash
+"$1/tests/crash/late.py" "$BENCHFS_MOUNT/d" "$3/ready" "$3/stopped" || exit 1
+for ((i = 0; i < 40; i++)); do
+    "$2/bin/benchfs" fsck | tee "$3/fsck" | grep ' 0 without a name, 0 pending, 0 faults' && exit 0
+    sleep 0.5
+done
+cat "$3/fsck"
+exit 1
+SH
+chmod 755 "$test_dir/late"
+work=$(mktemp -d "$test_dir/load.XXXXXX") && chmod 777 "$work"
+as_user env BENCHFS_REQUEST_TIMEOUT=2s BENCHFS_CHUNK_SIZE=64KiB srun -N2 -n1 --benchfs=on \
+    "$test_dir/late" "$test_root" "$build" "$work" >"$work/out" 2>&1 &
+pid=$!
+wait_for 60 test -e "$work/ready"
+server=$(server_of n2)
+in_node n2 -- kill -STOP "$server"
+touch "$work/stopped"
+sleep 7
+in_node n2 -- kill -CONT "$server"
+wait "$pid"
+is $? 0 "of writes that were given up nothing comes later" || tail -n 30 "$work/out" | diag
+
 # ---- clients that are killed ----
 cat >"$test_dir/victim.py" <<'PY'
 import fcntl, os, subprocess, sys, time

@@ -46,6 +46,9 @@ struct fake_service {
     atomic_uint counts[OP_COUNT];
     pthread_mutex_t lock;
     int n_opens;
+    unsigned lost_opcode, n_to_lose;
+    bool is_lost_done;
+    uint64_t lost_request; /* that was done, and had no answer */
     uint64_t last_seq;
     unsigned n_nodes;
     struct node nodes[NODES_MAX];
@@ -581,12 +584,52 @@ static void request_run(struct target *target, struct rpc_request *request)
     case OP_APPEND:
         op_append(target, request);
         break;
+    case OP_SETTLE:
+        reply(request, 0, NULL, 0);
+        break;
     case OP_STATFS:
         op_statfs(request);
         break;
     default:
         reply(request, -EOPNOTSUPP, NULL, 0);
     }
+}
+
+static bool request_lose(struct fake_service *service, struct rpc_request *request)
+{
+    const struct wire_header *header = &request->header;
+    bool is_first = service->lost_request != header->request;
+
+    if (service->n_to_lose == 0 || header->opcode != service->lost_opcode)
+        return false;
+    service->n_to_lose--;
+    if (service->is_lost_done && is_first) {
+        service->lost_request = header->request;
+        service->n_opens += header->opcode == OP_OPEN ? 1 : -1;
+    }
+    reply(request, -ETIMEDOUT, NULL, 0);
+    return true;
+}
+
+/* What was done is not done again. */
+static bool request_repeat(struct target *target, struct rpc_request *request)
+{
+    struct fake_service *service = target->service;
+    struct msg_open_request msg;
+
+    if (request->header.request != service->lost_request) {
+        if (request->header.asks_only)
+            reply(request, -ENODATA, NULL, 0);
+        return request->header.asks_only;
+    }
+    if (request->header.opcode == OP_CLOSE) {
+        reply(request, 0, NULL, 0);
+        return true;
+    }
+    assert_int_equal(
+        msg_open_request_decode(&msg, request->body, request->header.body_len), 0);
+    reply_attr(request, node_find(service, msg.ino));
+    return true;
 }
 
 /* With the lock: rpc_progress() runs under it. */
@@ -608,7 +651,9 @@ static void on_request(void *arg, struct rpc_request *request)
         reply(request, -EREMCHG, NULL, 0);
         return;
     }
-    request_run(&service->targets[wanted], request);
+    if (!request_lose(service, request)
+        && !request_repeat(&service->targets[wanted], request))
+        request_run(&service->targets[wanted], request);
 }
 
 static void on_client_down(void *arg, uint64_t client, bool is_evicted)
@@ -791,6 +836,18 @@ const char *fake_service_socket(const struct fake_service *service)
 unsigned fake_service_count(struct fake_service *service, unsigned opcode)
 {
     return atomic_load(&service->counts[opcode]);
+}
+
+void fake_service_lose(struct fake_service *service,
+                       unsigned opcode,
+                       unsigned n,
+                       bool is_done)
+{
+    pthread_mutex_lock(&service->lock);
+    service->lost_opcode = opcode;
+    service->n_to_lose = n;
+    service->is_lost_done = is_done;
+    pthread_mutex_unlock(&service->lock);
 }
 
 int fake_service_opens(struct fake_service *service)

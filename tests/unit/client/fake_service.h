@@ -40,6 +40,12 @@ void fake_service_stop(struct fake_service *service);
 const char *fake_service_socket(const struct fake_service *service);
 /* Requests of an op so far. */
 unsigned fake_service_count(struct fake_service *service, unsigned opcode);
+/* The next `n` requests of an op get -ETIMEDOUT, as from a daemon that passed them on.
+ * is_done: OPEN and CLOSE have been done all the same. */
+void fake_service_lose(struct fake_service *service,
+                       unsigned opcode,
+                       unsigned n,
+                       bool is_done);
 /* Opens that the home knows of, of all inodes. */
 int fake_service_opens(struct fake_service *service);
 
