@@ -156,6 +156,15 @@ out:
     return rc;
 }
 
+int peer_calls_reachable(struct op *op, const struct peer_call *calls, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (calls[i].rpc.status && !rpc_peer_is_lost(op->shard->peers[calls[i].target]))
+            return calls[i].rpc.status;
+    }
+    return 0;
+}
+
 /* ---- forwarding */
 
 static void forward_pulled(void *arg, int status)

@@ -57,6 +57,10 @@ int peer_call_others(struct op *op,
                      size_t body_len,
                      struct peer_call **ret_calls);
 
+/* The first failure of calls that have ended, but for those to peers that are lost:
+ * where an answer without them is better than none. 0 or -errno. */
+int peer_calls_reachable(struct op *op, const struct peer_call *calls, unsigned n);
+
 /* Starts what the batch has queued; after the commit. */
 void peer_calls_flush(struct shard *shard);
 

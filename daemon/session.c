@@ -217,6 +217,8 @@ static void others_tell(struct op *op, uint64_t client)
     size_t len = msg_client_request_encode(&gone, body, sizeof(body));
     int rc = peer_call_others(op, OP_CLIENT_GONE, body, len, &calls);
 
+    if (calls)
+        rc = peer_calls_reachable(op, calls, op->shard->n_targets - 1);
     if (rc)
         log_warn("client %016llx has gone, and not all targets could be told: %s",
                  (unsigned long long)client,

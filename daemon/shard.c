@@ -339,6 +339,7 @@ static int peer_create(struct shard *shard,
         .worker_address_len = e->worker_address_len,
         .use_worker_address = table->connection_mode == CONNECTION_ADDRESS,
         .patience_ms = table->request_timeout_ms,
+        .is_logged = shard->index == 0 && e->shard == 0,
     };
 
     snprintf(name, sizeof(name), "%s shard %u", e->host_name, e->shard);

@@ -132,6 +132,7 @@ char **launch_argv_build(const struct launch_config *config)
     /* With 1, srun may drop what the failing task has written: its reason. The keeper
      * ends a start that has failed, and later a daemon's end is its peers' business. */
     items[count++] = "--kill-on-bad-exit=0";
+    items[count++] = "--no-kill"; /* of the other nodes, when one fails */
     items[count++] = "--job-name=benchfsd";
     items[count++] = "--export=ALL";
     items[count++] = "--unbuffered";

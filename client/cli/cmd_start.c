@@ -123,6 +123,7 @@ static void arguments_fill(const struct start *start,
     arguments_add(arguments, "--mpi=pmix");
     /* with 1, srun may drop what the failing task has written: its reason */
     arguments_add(arguments, "--kill-on-bad-exit=0");
+    arguments_add(arguments, "--no-kill");
     arguments_add(arguments, "--job-name=benchfsd");
     arguments_add(arguments, "--export=ALL");
     arguments_add(arguments, "--input=none");

@@ -24,6 +24,7 @@ struct client_dir {
     uint8_t members[WIRE_TEXT_MAX]; /* a map of bits; the home need not be in it */
     uint16_t members_len;
     uint64_t cookie; /* of the last entry given out from it */
+    int lost;        /* entries of a target that can't be reached are missing: status */
     bool is_last;    /* nothing comes after what is in the buffer */
     struct wire_reader reader;
     uint32_t n_left; /* entries in the reader */
@@ -57,6 +58,7 @@ void client_dir_seek(struct client_dir *dir, uint64_t position)
     dir->target = position_target(position);
     dir->cookie = position_cookie(position);
     dir->is_last = false;
+    dir->lost = 0;
     dir->n_left = 0;
 }
 
@@ -164,10 +166,14 @@ int client_dir_read(struct client_dir *dir, struct client_dirent *ret)
             dir->cookie = 0;
         }
         if (dir->target >= client_n_targets(dir->client))
-            return 0;
+            return dir->lost;
         status = dir_fill(dir);
-        if (status < 0)
+        if (status == -EHOSTDOWN) {
+            dir->lost = status;
+            dir->is_last = true;
+        } else if (status < 0) {
             return status;
+        }
     }
     return dir_take(dir, ret);
 }

@@ -135,6 +135,7 @@ static bool late_repeats(struct client_late *late)
 static void close_fill(struct client_late *late)
 {
     client_close_fill(late->inode, &late->call, late->kind, late->report);
+    late->call.call.rpc.is_patient = true;
     late->step = LATE_CLOSE;
 }
 
@@ -162,10 +163,12 @@ static bool settle_ended(struct client_late *late)
 
     if (late->call.call.rpc.status == 0)
         doubt_end(late->inode, doubts->doubt[doubts->n - 1]);
-    if (--doubts->n > 0)
-        settle_fill(late->inode, &late->call, doubts->doubt[doubts->n - 1].target);
-    else
+    if (--doubts->n == 0) {
         close_fill(late);
+        return true;
+    }
+    settle_fill(late->inode, &late->call, doubts->doubt[doubts->n - 1].target);
+    late->call.call.rpc.is_patient = true;
     return true;
 }
 
@@ -214,6 +217,7 @@ static void late_start(struct client_late *late)
 {
     struct client *client = late->client;
 
+    late->call.call.rpc.is_patient = true;
     engine_set_add(&late->set, &late->call.call);
     engine_start(client->engine, &late->set);
     pthread_mutex_lock(&client->inodes_lock);

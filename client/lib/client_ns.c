@@ -338,6 +338,8 @@ static void statfs_add(struct statfs_sum *sum, const struct rpc_call *rpc)
 
     if (status == 0)
         status = msg_statfs_reply_decode(&reply, rpc->reply, rpc->reply_len);
+    if (status == -EHOSTDOWN)
+        return; /* lost, with its space */
     if (status) {
         sum->status = status;
         return;

@@ -434,6 +434,7 @@ void client_call_set(const struct client *client,
     rpc->n_recv = 0;
     rpc->timeout_ms = client->timeout_ms;
     rpc->is_once = false;
+    rpc->is_patient = false;
     rpc->status = 0;
     rpc->is_transport = false;
     rpc->reply_len = 0;

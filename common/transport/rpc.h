@@ -216,8 +216,12 @@ struct rpc_peer_config {
     bool use_worker_address;
     /* How long the peer may be without a connection before its calls end. Until then
      * they wait, and are sent again over the next connection, each within its own
-     * deadline. 0: calls end with their connection. */
+     * deadline. After that it is lost: calls fail at once with -EHOSTDOWN, or
+     * -ECONNREFUSED, while it is tried once a second or so whether it is back. A peer on
+     * another host that says nothing for as long, with a call under way, has no
+     * connection. 0: calls end with their connection. */
     unsigned patience_ms;
+    bool is_logged; /* warns when the peer is lost */
 };
 
 /* No network traffic yet: connects with the first call, again after a failure. */
@@ -237,6 +241,8 @@ struct rpc_peer_info {
     uint64_t instance;
 };
 const struct rpc_peer_info *rpc_peer_info_get(const struct rpc_peer *peer);
+/* See patience_ms. */
+bool rpc_peer_is_lost(const struct rpc_peer *peer);
 
 struct rpc_call {
     /* set by the caller, unchanged until done */
@@ -257,6 +263,7 @@ struct rpc_call {
     unsigned timeout_ms; /* 0: the rpc's default */
     bool is_once; /* ends with its connection, or if there is none to be had: so do all
                    * calls of ops with OP_NO_RESEND */
+    bool is_patient; /* waits for a peer that is lost */
     void (*done)(struct rpc_call *call); /* may free or reuse the call */
     void *arg;
     /* set before done */

@@ -85,8 +85,12 @@ static void outgoing_timeout(struct rpc_timer *timer)
 {
     struct rpc_outgoing *out = list_entry(timer, struct rpc_outgoing, timer);
     bool is_waiting = out->state == OUT_QUEUED && out->peer && out->peer->failure;
+    struct rpc_connection *connection = out->state == OUT_SENT ? out->connection : NULL;
+    uint64_t sent_ns = out->sent_ns;
 
     rpc_outgoing_end(out, is_waiting ? out->peer->failure : -ETIMEDOUT, true);
+    if (connection)
+        rpc_connection_suspect(connection, sent_ns);
 }
 
 void rpc_outgoing_end(struct rpc_outgoing *out, int status, bool is_transport)
@@ -171,6 +175,7 @@ void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connecti
     out->connection = connection;
     out->transport = NULL;
     out->status = 0;
+    out->sent_ns = clock_now_ns();
     if (out->n_sends++ > 0)
         header_renew(out);
     rc = connection->backend->send(connection, out);
@@ -315,6 +320,7 @@ struct rpc_outgoing *rpc_reply_begin(struct rpc_connection *connection,
         }
         return NULL;
     }
+    connection->heard_ns = clock_now_ns();
     out = outgoing_find(connection, header.client, header.request);
     if (!out || out->state != OUT_SENT)
         return NULL;
@@ -379,8 +385,13 @@ int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call)
 {
     struct rpc_connection *connection = peer->connection;
     bool is_ready = connection && connection->state == RPC_READY;
-    int rc = rpc_outgoing_start(peer->rpc, peer, is_ready ? connection : NULL, call);
+    int rc;
 
+    if (peer->lost && !is_ready && !call->is_once && !call->is_patient) {
+        rpc_reconnect_probe(peer);
+        return peer->lost;
+    }
+    rc = rpc_outgoing_start(peer->rpc, peer, is_ready ? connection : NULL, call);
     if (rc)
         return rc;
     if (!connection && (rpc_reconnect_is_due(peer) || call->is_once))

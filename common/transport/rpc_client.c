@@ -29,7 +29,8 @@ static void peer_is_ready(struct rpc_peer *peer)
 
     connection->state = RPC_READY;
     rpc_timer_clear(peer->rpc, &connection->timer);
-    rpc_reconnect_reset(peer);
+    connection->heard_ns = clock_now_ns();
+    rpc_reconnect_up(peer);
     while (connection->state == RPC_READY && (node = list_front(&peer->queue)))
         rpc_outgoing_send(list_entry(node, struct rpc_outgoing, link), connection);
 }
@@ -218,7 +219,7 @@ static bool peer_unconnected(struct rpc_peer *peer, int status, bool was_ready)
     if (waits)
         queue_fail_once(peer, status);
     else
-        rpc_client_queue_fail(peer, status);
+        rpc_client_queue_fail(peer, peer->lost ? peer->lost : status);
     return waits;
 }
 
@@ -357,6 +358,7 @@ static int peer_config_copy(struct rpc_peer *peer, const struct rpc_peer_config 
     peer->config.use_worker_address = config->use_worker_address;
     peer->config.target = config->target;
     peer->config.patience_ms = config->patience_ms;
+    peer->config.is_logged = config->is_logged;
     return rc;
 }
 
@@ -408,6 +410,11 @@ void rpc_peer_destroy(struct rpc_peer *peer)
     rpc_reconnect_reset(peer);
     list_remove(&peer->link);
     peer_free(peer);
+}
+
+bool rpc_peer_is_lost(const struct rpc_peer *peer)
+{
+    return peer->lost != 0;
 }
 
 const struct rpc_peer_info *rpc_peer_info_get(const struct rpc_peer *peer)

@@ -73,6 +73,10 @@ struct rpc_peer {
     uint64_t down_since_ns;       /* 0: it is up, or was never tried */
     unsigned backoff_ms;
     int failure; /* of the last try */
+    /* patience has ended: calls fail at once with this, until a probe succeeds */
+    int lost;
+    uint64_t probe_at_ns; /* not before */
+    uint64_t silent_since_ns; /* its connection was closed for its silence; 0 */
 };
 
 void *rpc_backend_state(const struct rpc *rpc, const struct rpc_backend *backend);
@@ -105,6 +109,12 @@ void rpc_reconnect_init(struct rpc_peer *peer);
 bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready);
 /* The peer has a connection, or its calls have ended. */
 void rpc_reconnect_reset(struct rpc_peer *peer);
+/* The peer has a connection. */
+void rpc_reconnect_up(struct rpc_peer *peer);
+/* A call to a peer that is lost: looks now and then whether it is back. */
+void rpc_reconnect_probe(struct rpc_peer *peer);
+/* A call on it has waited in vain: a connection that was silent all the time is closed. */
+void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns);
 bool rpc_reconnect_is_due(const struct rpc_peer *peer);
 bool rpc_outgoing_may_resend(const struct rpc_outgoing *out);
 

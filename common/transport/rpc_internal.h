@@ -64,6 +64,7 @@ struct rpc_connection {
     unsigned n_requests;
     struct rpc_timer timer; /* connect, authentication or goodbye timeout */
     struct rpc_call *hello; /* client: HELLO, then AUTH */
+    uint64_t heard_ns;      /* client: when the last reply came, or it got READY */
     bool is_evicted;        /* server: said goodbye to make room */
     bool is_leaving;        /* client: the server said goodbye */
 };
@@ -78,6 +79,7 @@ struct rpc_outgoing {
     struct rpc_peer *peer;             /* NULL: destroyed */
     struct rpc_connection *connection; /* NULL: queued, or its connection was closed */
     struct rpc_timer timer;
+    uint64_t sent_ns;
     struct rpc_outgoing *hash_next;
     uint64_t client, request; /* with the connection: key of the reply */
     uint64_t send_size;       /* bytes of call->send */

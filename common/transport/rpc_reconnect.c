@@ -4,6 +4,8 @@
  * try is due (exponential backoff with jitter), and when patience ends.
  */
 #include <errno.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -14,6 +16,7 @@
 /* A call that has been sent so often, and never answered, may be what ends the
  * connection. */
 #define SENDS_MAX 64u
+#define PROBE_INTERVAL_NS CLOCK_NS_PER_SEC
 
 /* Whether another try may go better than one that ended so. What is not a matter of
  * time (who we are, what we speak, who is there) does not. */
@@ -57,23 +60,54 @@ static uint64_t backoff_ns(struct rpc_peer *peer)
     return span_ns / 2 + hash_u64(clock_now_ns() ^ (uintptr_t)peer) % (span_ns / 2);
 }
 
+/* When, on the clock that people read. */
+static void time_text(uint64_t at_ns, char *ret, size_t size)
+{
+    time_t at = time(NULL) - (time_t)((clock_now_ns() - at_ns) / CLOCK_NS_PER_SEC);
+    struct tm tm;
+
+    if (!localtime_r(&at, &tm) || strftime(ret, size, "%F %T", &tm) == 0)
+        ret[0] = '\0';
+}
+
+static void lost_set(struct rpc_peer *peer, int status)
+{
+    char since[64];
+
+    if (peer->lost == 0 && peer->config.is_logged) {
+        time_text(peer->down_since_ns, since, sizeof(since));
+        log_warn("%s has not been reached since %s (%s); what it holds is not available "
+                 "until it is back",
+                 peer->config.name,
+                 since,
+                 strerror(-status));
+    }
+    peer->lost = status == -ECONNREFUSED || status == -ENOENT ? -ECONNREFUSED : -EHOSTDOWN;
+    peer->probe_at_ns = clock_now_ns() + PROBE_INTERVAL_NS;
+}
+
 bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
 {
     uint64_t now_ns = clock_now_ns();
+    uint64_t patience_ns = peer->config.patience_ms * CLOCK_NS_PER_MS;
 
-    if (peer->config.patience_ms == 0 || peer->rpc->is_destroying
-        || peer->rpc->is_impatient || !rpc_status_is_transient(status))
+    if (patience_ns == 0 || peer->rpc->is_destroying || peer->rpc->is_impatient
+        || !rpc_status_is_transient(status))
         goto give_up;
     if (was_ready || peer->down_since_ns == 0) {
-        peer->down_since_ns = now_ns;
+        peer->down_since_ns = peer->silent_since_ns ? peer->silent_since_ns : now_ns;
+        peer->silent_since_ns = 0;
         peer->backoff_ms = BACKOFF_MIN_MS;
     }
     peer->failure = status;
     /* a restarted server has the same port, but another worker address */
     if (peer->config.socket_address_len > 0)
         peer->config.use_worker_address = false;
-    if (now_ns - peer->down_since_ns >= peer->config.patience_ms * CLOCK_NS_PER_MS
-        || rpc_timer_set(peer->rpc, &peer->retry_timer, now_ns + backoff_ns(peer)))
+    if (!was_ready && now_ns - peer->down_since_ns >= patience_ns) {
+        lost_set(peer, status);
+        goto give_up;
+    }
+    if (rpc_timer_set(peer->rpc, &peer->retry_timer, now_ns + backoff_ns(peer)))
         goto give_up;
     peer->backoff_ms *= 2;
     if (peer->backoff_ms > BACKOFF_MAX_MS)
@@ -89,6 +123,36 @@ void rpc_reconnect_reset(struct rpc_peer *peer)
     rpc_timer_clear(peer->rpc, &peer->retry_timer);
     peer->down_since_ns = 0;
     peer->failure = 0;
+}
+
+void rpc_reconnect_up(struct rpc_peer *peer)
+{
+    if (peer->lost && peer->config.is_logged)
+        log_warn("%s is back", peer->config.name);
+    peer->lost = 0;
+    rpc_reconnect_reset(peer);
+}
+
+void rpc_reconnect_probe(struct rpc_peer *peer)
+{
+    if (peer->connection || clock_now_ns() < peer->probe_at_ns)
+        return;
+    peer->probe_at_ns = clock_now_ns() + PROBE_INTERVAL_NS;
+    rpc_client_connect(peer);
+}
+
+void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns)
+{
+    struct rpc_peer *peer = connection->peer;
+    uint64_t silence_ns = clock_now_ns() - connection->heard_ns;
+
+    /* a local one is closed by the kernel, when the other process ends */
+    if (!peer || connection->is_local || connection->state != RPC_READY
+        || connection->heard_ns > since_ns
+        || silence_ns < peer->config.patience_ms * CLOCK_NS_PER_MS)
+        return;
+    peer->silent_since_ns = connection->heard_ns;
+    rpc_connection_lost(connection, -ETIMEDOUT);
 }
 
 void rpc_reconnect_init(struct rpc_peer *peer)

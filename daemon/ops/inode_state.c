@@ -60,11 +60,16 @@ static int fold_others(struct op *op, struct store_inode *inode)
     uint8_t body[MSG_inode_request_MAX];
     struct peer_call *calls;
     size_t len = msg_inode_request_encode(&request, body, sizeof(body));
+    uint32_t n = op->shard->n_targets - 1;
     int rc = peer_call_others(op, OP_CHUNK_END, body, len, &calls);
 
-    for (uint32_t i = 0; rc == 0 && i < op->shard->n_targets - 1; i++) {
+    if (calls)
+        rc = peer_calls_reachable(op, calls, n);
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
         struct msg_chunk_end_reply end;
 
+        if (calls[i].rpc.status)
+            continue;
         rc = msg_chunk_end_reply_decode(
             &end, calls[i].rpc.reply, calls[i].rpc.reply_len);
         if (rc == 0 && end.has_data)
@@ -161,7 +166,8 @@ static void attr_add_part(struct wire_attr *attr, uint64_t n_subdirs, int64_t mt
         attr->ctime_ns = mtime_ns;
 }
 
-/* Asks the other members of a directory; *ret_calls (as many) are the caller's. */
+/* Asks the other members of a directory that can be reached; *ret_calls (as many as
+ * members, some may have failed) are the caller's. */
 static int members_ask(struct op *op,
                        const struct dir_members *members,
                        const struct msg_dir_stat_request *request,
@@ -173,9 +179,11 @@ static int members_ask(struct op *op,
     *ret_calls = calloc(members->n + 1, sizeof(**ret_calls));
     if (!*ret_calls)
         return -ENOMEM;
-    return members->n > 0 ? peer_call_many(
-               op, members->targets, members->n, OP_DIR_STAT, body, len, *ret_calls)
-                          : 0;
+    if (members->n == 0)
+        return 0;
+    (void)peer_call_many(
+        op, members->targets, members->n, OP_DIR_STAT, body, len, *ret_calls);
+    return peer_calls_reachable(op, *ret_calls, members->n);
 }
 
 static int
@@ -188,6 +196,8 @@ attr_add_parts(struct op *op, const struct dir_members *members, struct wire_att
     for (unsigned i = 0; rc == 0 && i < members->n; i++) {
         struct msg_dir_stat_reply part;
 
+        if (calls[i].rpc.status)
+            continue;
         rc = msg_dir_stat_reply_decode(
             &part, calls[i].rpc.reply, calls[i].rpc.reply_len);
         if (rc == 0)

@@ -444,14 +444,24 @@ static void test_no_server(void **state)
     assert_true(call.status == -ECONNREFUSED || call.status == -EHOSTDOWN);
     assert_true(call.is_transport);
     assert_in_range(clock_now_ms() - start, 0, 200);
-    call = (struct rpc_call){.timeout_ms = 10000};
-    start = clock_now_ms();
-    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
-    assert_in_range(clock_now_ms() - start, 290, 3000);
     call = (struct rpc_call){.timeout_ms = 100};
     start = clock_now_ms();
     assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
     assert_in_range(clock_now_ms() - start, 99, 280);
+    assert_false(rpc_peer_is_lost(fixture.client.peer));
+    call = (struct rpc_call){.timeout_ms = 10000};
+    start = clock_now_ms();
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+    assert_in_range(clock_now_ms() - start, 150, 3000);
+    /* it is lost: no call waits any more, but for those that insist */
+    assert_true(rpc_peer_is_lost(fixture.client.peer));
+    start = clock_now_ms();
+    call = (struct rpc_call){.timeout_ms = 10000};
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+    assert_in_range(clock_now_ms() - start, 0, 100);
+    call = (struct rpc_call){.timeout_ms = 10000, .is_patient = true};
+    assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
+    assert_in_range(clock_now_ms() - start, 290, 3000);
     if (strcmp(((const struct rpc_route *)*state)->name, "local") == 0) {
         /* without its socket the service is over: nothing to wait for */
         assert_int_equal(unlink(fixture.server.path), 0);
@@ -461,6 +471,15 @@ static void test_no_server(void **state)
         assert_in_range(clock_now_ms() - start, 0, 200);
     }
     case_server_start_thread(&fixture.server);
+    /* found within a second or so, by a call */
+    start = clock_now_ms();
+    do {
+        call = (struct rpc_call){.timeout_ms = 100};
+        assert_in_range(clock_now_ms() - start, 0, 5000);
+        if (rpc_progress(fixture.client.rpc) == 0)
+            rpc_wait(fixture.client.rpc, 20);
+    } while (case_call(&fixture.client, CASE_ECHO, &call) != 0);
+    assert_false(rpc_peer_is_lost(fixture.client.peer));
     (void)case_counters_get(&fixture.client);
     fixture_stop(&fixture);
 }
