@@ -112,7 +112,8 @@ struct client_dirent {
 };
 struct client_dir;
 /* Entries without "." and "..". Stable: an entry that stays is seen exactly once. If
- * targets can't be reached any more, -EHOSTDOWN comes after the entries of the others. */
+ * targets can't be reached any more, -EHOSTDOWN comes after the entries of the others.
+ */
 int client_dir_open(struct client *client, uint64_t ino, struct client_dir **ret);
 int client_dir_read(struct client_dir *dir,
                     struct client_dirent *ret); /* 1: one, 0: end, -errno */

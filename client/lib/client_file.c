@@ -62,12 +62,8 @@ void client_close_fill(struct client_inode *inode,
         .mtime_ns = report.mtime_ns,
     };
 
-    client_call_fill(inode->client,
-                     call,
-                     OP_CLOSE,
-                     placement_home(inode->ino),
-                     close_request,
-                     &msg);
+    client_call_fill(
+        inode->client, call, OP_CLOSE, placement_home(inode->ino), close_request, &msg);
     call->call.keeps_slot = true;
 }
 

@@ -158,8 +158,9 @@ static bool io_next(struct engine_set *set, struct engine_call *call)
     if (status == 0)
         status = io->is_write ? write_ended(io, slot) : read_ended(io, slot);
     if (io->is_write && client_status_is_doubtful(status))
-        client_inode_doubt(
-            io->file->inode, call->rpc.target, io->is_reserved ? 0 : piece_end(io, slot));
+        client_inode_doubt(io->file->inode,
+                           call->rpc.target,
+                           io->is_reserved ? 0 : piece_end(io, slot));
     if (status < 0 && io->status == 0)
         io->status = status;
     if (io->status < 0 || io->next >= io->n_pieces)

@@ -7,8 +7,8 @@
  * would lie behind the end, or belong to nothing. So the file is closed in the
  * background, after each target in doubt has answered a SETTLE. A close without
  * an answer is sent again under its number until it is answered. An open without one is
- * asked after, and closed if it was made. All of this goes on while the client makes other calls; when the
- * client ends, the daemons close what it had open.
+ * asked after, and closed if it was made. All of this goes on while the client makes
+ * other calls; when the client ends, the daemons close what it had open.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -82,13 +82,13 @@ bool wire_name_is_valid(const char *name, size_t len);
 struct wire_header {
     uint16_t opcode;
     bool is_reply;
-    bool asks_only;       /* with a slot: answered if it was done before, not done now */
-    uint64_t client;      /* who asks; 0 is nobody */
-    uint64_t request;     /* the client's sequence number; a reply repeats it */
-    uint32_t target;      /* whom it is for */
-    int32_t status;       /* replies: 0 or -errno (Linux numbers); requests: 0 */
-    uint32_t body_len;    /* bytes after the header */
-    uint32_t timeout_ms;  /* requests: how long the client will wait from now on */
+    bool asks_only;      /* with a slot: answered if it was done before, not done now */
+    uint64_t client;     /* who asks; 0 is nobody */
+    uint64_t request;    /* the client's sequence number; a reply repeats it */
+    uint32_t target;     /* whom it is for */
+    int32_t status;      /* replies: 0 or -errno (Linux numbers); requests: 0 */
+    uint32_t body_len;   /* bytes after the header */
+    uint32_t timeout_ms; /* requests: how long the client will wait from now on */
     uint64_t payload_len; /* bulk bytes that go with the message */
     uint64_t reply_space; /* requests: bulk bytes that the reply may carry */
     uint16_t slot;  /* requests with OP_ONCE: see transport/rpc_slots.h; 0: none */

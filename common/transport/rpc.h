@@ -217,8 +217,8 @@ struct rpc_peer_config {
     /* How long the peer may be without a connection before its calls end. Until then
      * they wait, and are sent again over the next connection, each within its own
      * deadline. After that it is lost: calls fail at once with -EHOSTDOWN, or
-     * -ECONNREFUSED, while it is tried once a second or so whether it is back. A peer on
-     * another host that says nothing for as long, with a call under way, has no
+     * -ECONNREFUSED, while it is tried once a second or so whether it is back. A peer
+     * on another host that says nothing for as long, with a call under way, has no
      * connection. 0: calls end with their connection. */
     unsigned patience_ms;
     bool is_logged; /* warns when the peer is lost */
@@ -253,8 +253,9 @@ struct rpc_call {
                         * number of the first try, see `request`) and by a daemon
                         * that forwards (the original's) */
     uint16_t slot;     /* of an op with OP_ONCE, see transport/rpc_slots.h; 0: none */
-    bool asks_only;    /* of one sent before: if that was not done, -ENODATA, and no more */
-    const void *body;  /* copied by rpc_call_start */
+    bool
+        asks_only; /* of one sent before: if that was not done, -ENODATA, and no more */
+    const void *body; /* copied by rpc_call_start */
     size_t body_len;
     const struct iovec *send; /* request payload; iovec array and memory stay valid */
     int n_send;
@@ -263,7 +264,7 @@ struct rpc_call {
     unsigned timeout_ms; /* 0: the rpc's default */
     bool is_once; /* ends with its connection, or if there is none to be had: so do all
                    * calls of ops with OP_NO_RESEND */
-    bool is_patient; /* waits for a peer that is lost */
+    bool is_patient;                     /* waits for a peer that is lost */
     void (*done)(struct rpc_call *call); /* may free or reuse the call */
     void *arg;
     /* set before done */

@@ -75,7 +75,7 @@ struct rpc_peer {
     int failure; /* of the last try */
     /* patience has ended: calls fail at once with this, until a probe succeeds */
     int lost;
-    uint64_t probe_at_ns; /* not before */
+    uint64_t probe_at_ns;     /* not before */
     uint64_t silent_since_ns; /* its connection was closed for its silence; 0 */
 };
 
@@ -113,7 +113,8 @@ void rpc_reconnect_reset(struct rpc_peer *peer);
 void rpc_reconnect_up(struct rpc_peer *peer);
 /* A call to a peer that is lost: looks now and then whether it is back. */
 void rpc_reconnect_probe(struct rpc_peer *peer);
-/* A call on it has waited in vain: a connection that was silent all the time is closed. */
+/* A call on it has waited in vain: a connection that was silent all the time is closed.
+ */
 void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns);
 bool rpc_reconnect_is_due(const struct rpc_peer *peer);
 bool rpc_outgoing_may_resend(const struct rpc_outgoing *out);
@@ -136,7 +137,8 @@ unsigned rpc_call_drain(struct rpc *rpc);
 
 /* rpc_registry.c */
 /* The connection is about to be READY: closes those it takes the place of, counts it
- * under its client id, evicts others. -EAGAIN: what came over the former is under way. */
+ * under its client id, evicts others. -EAGAIN: what came over the former is under way.
+ */
 int rpc_registry_add(struct rpc_connection *connection, uint64_t id);
 struct rpc_origin rpc_connection_origin(const struct rpc_connection *connection);
 void rpc_registry_remove(struct rpc_connection *connection);

@@ -107,8 +107,8 @@ struct rpc_origin {
 
 /* A request at the server, from rpc_incoming_new() until its reply is done. */
 struct rpc_incoming {
-    struct rpc_request request; /* first member; request.connection NULL: gone */
-    struct list_node link;      /* the core's lists */
+    struct rpc_request request;       /* first member; request.connection NULL: gone */
+    struct list_node link;            /* the core's lists */
     struct list_node connection_link; /* or in the rpc's orphans */
     struct rpc *rpc;
     const struct rpc_backend *backend;

@@ -15,7 +15,7 @@
 #define BACKOFF_MAX_MS 500u
 /* A call that has been sent so often, and never answered, may be what ends the
  * connection. */
-#define SENDS_MAX 64u
+#define SENDS_MAX         64u
 #define PROBE_INTERVAL_NS CLOCK_NS_PER_SEC
 
 /* Whether another try may go better than one that ended so. What is not a matter of
@@ -76,13 +76,15 @@ static void lost_set(struct rpc_peer *peer, int status)
 
     if (peer->lost == 0 && peer->config.is_logged) {
         time_text(peer->down_since_ns, since, sizeof(since));
-        log_warn("%s has not been reached since %s (%s); what it holds is not available "
-                 "until it is back",
-                 peer->config.name,
-                 since,
-                 strerror(-status));
+        log_warn(
+            "%s has not been reached since %s (%s); what it holds is not available "
+            "until it is back",
+            peer->config.name,
+            since,
+            strerror(-status));
     }
-    peer->lost = status == -ECONNREFUSED || status == -ENOENT ? -ECONNREFUSED : -EHOSTDOWN;
+    peer->lost =
+        status == -ECONNREFUSED || status == -ENOENT ? -ECONNREFUSED : -EHOSTDOWN;
     peer->probe_at_ns = clock_now_ns() + PROBE_INTERVAL_NS;
 }
 

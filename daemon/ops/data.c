@@ -224,8 +224,8 @@ int op_seek(struct op *op)
     return OP_REPLY(op, seek_reply, &reply);
 }
 
-/* Requests of one client come in order: those before this one are done when nobody moves
- * data of the file any more. */
+/* Requests of one client come in order: those before this one are done when nobody
+ * moves data of the file any more. */
 int op_settle(struct op *op)
 {
     struct msg_inode_request m;

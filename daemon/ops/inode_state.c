@@ -65,7 +65,7 @@ static int fold_others(struct op *op, struct store_inode *inode)
 
     if (calls)
         rc = peer_calls_reachable(op, calls, n);
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+    for (uint32_t i = 0; rc == 0 && calls && i < n; i++) {
         struct msg_chunk_end_reply end;
 
         if (calls[i].rpc.status)

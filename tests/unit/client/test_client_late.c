@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Requests without an answer: what the client does about them behind its user's back. */
+ * Requests without an answer: what the client does about them behind its user's back.
+ */
 #include "client_unit.h"
 
 #include "base/clock.h"
