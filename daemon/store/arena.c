@@ -192,6 +192,18 @@ size_t arena_size(const struct arena *arena)
     return arena->size;
 }
 
+int arena_sync(const struct arena *arena)
+{
+    return fdatasync(arena->fd) < 0 ? -errno : 0;
+}
+
+int arena_dup(const struct arena *arena)
+{
+    int fd = fcntl(arena->fd, F_DUPFD_CLOEXEC, 0);
+
+    return fd < 0 ? -errno : fd;
+}
+
 uint64_t arena_used_bytes(const struct arena *arena)
 {
     uint64_t free_blocks = blockmap_free_count(arena->map);

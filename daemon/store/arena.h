@@ -60,6 +60,11 @@ uint64_t arena_used_bytes(const struct arena *arena);
 /* The block that holds this address; false: not in the arena. */
 bool arena_block_of(const struct arena *arena, const void *address, uint64_t *ret);
 
+/* Waits until all of it is on the disk. */
+int arena_sync(const struct arena *arena);
+/* A descriptor of the file, the caller's to close. -errno */
+int arena_dup(const struct arena *arena);
+
 bool arena_is_used(const struct arena *arena,
                    uint64_t start,
                    uint64_t n); /* all of it */

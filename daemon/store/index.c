@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "store/index_env.h"
 
@@ -12,6 +13,8 @@
  * the list of free pages are what index_txn_begin() takes off. If that is ever too
  * little, LMDB says so and the transaction fails; nothing breaks. */
 #define CHANGE_PAGES 2u
+/* Of the journal, for removing things. */
+#define JOURNAL_RESERVE (JOURNAL_AHEAD / 4)
 /* A larger value gets pages of its own, which have to be adjacent. */
 #define VALUE_INLINE 1024u
 #define VALUE_PAGES(size)                                                              \
@@ -50,6 +53,10 @@ int index_room_check(struct index *index, unsigned changes, size_t value_size)
     uint64_t wanted = changes * CHANGE_PAGES + adjacent;
 
     if (left_pages(index) < index->reserve_pages + wanted)
+        return -ENOSPC;
+    if (index->journal
+        && index->journal_room
+               < journal_frame_size(index->journal) + value_size + JOURNAL_RESERVE)
         return -ENOSPC;
     if (adjacent && left_tail_pages(index) < index->reserve_pages / 2 + adjacent
         && !index_has_free_run(index, index->used_pages + adjacent))
@@ -112,6 +119,57 @@ int index_get(struct index *index,
     return rc ? fail(index, rc) : 0;
 }
 
+/* After the loss of power there are no clients. */
+bool index_is_journaled(const struct index *index, enum index_db db)
+{
+    return index->journal && db != INDEX_REPLY && db != INDEX_CLIENT && db != INDEX_OPEN
+           && db != INDEX_LOCK;
+}
+
+void index_reserved_note(struct index *index)
+{
+    if (index->reserved)
+        memcpy(journal_last_value(index->journal, index->reserved_size),
+               index->reserved,
+               index->reserved_size);
+    index->reserved = NULL;
+}
+
+static int note_put(
+    struct index *index, enum index_db db, MDB_val key, MDB_val value, bool is_reserved)
+{
+    int rc;
+
+    if (!index_is_journaled(index, db))
+        return 0;
+    rc = journal_put(index->journal,
+                     (int)db,
+                     key.mv_data,
+                     key.mv_size,
+                     is_reserved ? NULL : value.mv_data,
+                     value.mv_size);
+    if (rc) {
+        index_txn_fail(index, rc);
+        return rc;
+    }
+    if (is_reserved) {
+        index->reserved = value.mv_data;
+        index->reserved_size = value.mv_size;
+    }
+    return 0;
+}
+
+static int note_remove(struct index *index, enum index_db db, MDB_val key)
+{
+    int rc = index_is_journaled(index, db)
+                 ? journal_remove(index->journal, (int)db, key.mv_data, key.mv_size)
+                 : 0;
+
+    if (rc)
+        index_txn_fail(index, rc);
+    return rc;
+}
+
 static int put(struct index *index,
                enum index_db db,
                MDB_val key,
@@ -125,8 +183,11 @@ static int put(struct index *index,
     rc = take_room(index, db, key, value->mv_size, room);
     if (rc < 0)
         return rc;
+    index_reserved_note(index);
     rc = mdb_put(index->txn, index->dbi[db], &key, value, flags);
-    return rc ? fail(index, rc) : 0;
+    if (rc)
+        return fail(index, rc);
+    return note_put(index, db, key, *value, (flags & MDB_RESERVE) != 0);
 }
 
 int index_put(struct index *index,
@@ -170,8 +231,9 @@ int index_delete(struct index *index,
     rc = take_room(index, db, k, 0, INDEX_FREE);
     if (rc < 0)
         return rc;
+    index_reserved_note(index);
     rc = mdb_del(index->txn, index->dbi[db], &k, NULL);
-    return rc ? fail(index, rc) : 0;
+    return rc ? fail(index, rc) : note_remove(index, db, k);
 }
 
 static int cursor_get(struct index *index,
@@ -235,12 +297,21 @@ int index_seek_before(struct index *index,
  */
 int index_delete_current(struct index *index, enum index_db db)
 {
+    MDB_val key = {0}, value;
     int rc = index->failure;
 
     if (rc == 0 && index->n_deleted++ % 1024 == 0)
         rc = take_room(index, db, (MDB_val){0}, 0, INDEX_FREE);
     if (rc < 0)
         return rc;
+    index_reserved_note(index);
+    if (index_is_journaled(index, db)) {
+        rc = cursor_get(index, db, &key, &value, MDB_GET_CURRENT);
+        if (rc == 0)
+            rc = note_remove(index, db, key);
+        if (rc < 0)
+            return rc;
+    }
     rc = mdb_cursor_del(index->cursor[db], 0);
     return rc ? fail(index, rc) : 0;
 }

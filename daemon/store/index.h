@@ -44,10 +44,13 @@ enum index_room {
 };
 
 struct index;
+struct journal;
 
-/* Opens or makes <directory>/index. limit_bytes: how long its file may get. */
+/* Opens or makes <directory>/index. limit_bytes: how long its file may get. boot: of a
+ * durable index, the kernel's boot (JOURNAL_BOOT_SIZE bytes), else NULL. */
 int index_open(const char *directory,
                uint64_t limit_bytes,
+               const uint8_t *boot,
                struct index **ret,
                struct benchfs_error *err);
 /* Aborts an open transaction. NULL is fine. */
@@ -64,6 +67,13 @@ void index_txn_fail(struct index *index, int status);
 void index_reserve_use(struct index *index, bool use);
 /* Half of what one transaction may change has been used. */
 bool index_txn_is_large(const struct index *index);
+
+/* Of a durable index: its journal, which the caller marks and syncs. */
+struct journal *index_journal(const struct index *index);
+/* Whether it has become long; and makes a new one, when all that is committed is on the
+ * disk. */
+bool index_journal_is_long(const struct index *index);
+int index_journal_trim(struct index *index);
 
 /* Bytes of pages in use, and how many there can be. Works in and outside transactions;
  * walks the list of free pages, so not for every request. */

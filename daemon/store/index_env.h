@@ -4,6 +4,7 @@
 #define BENCHFS_STORE_INDEX_ENV_H
 
 #include "store/index.h"
+#include "store/journal.h"
 
 #define INDEX_PAGE_SIZE 4096u
 
@@ -25,7 +26,19 @@ struct index {
     uint64_t base_pages;             /* of used_pages, taken from the start */
     uint64_t reserve_pages;          /* of room_pages, for removing things */
     uint64_t n_deleted;              /* by index_delete_current() since the last seek */
+
+    struct journal *journal; /* NULL: the store is not durable */
+    uint64_t journal_room;   /* bytes for this transaction's frame and later ones */
+    uint64_t journal_limit;  /* not to be trimmed before it is so long */
+    const void *reserved;    /* value that the caller fills in; NULL */
+    size_t reserved_size;
 };
+
+/* Whether changes of it go to the journal. */
+bool index_is_journaled(const struct index *index, enum index_db db);
+/* What the transaction has changed goes to the journal: the value reserved last, and
+ * then this. */
+void index_reserved_note(struct index *index);
 
 /* Whether LMDB can find n adjacent pages among those freed; slow, for when the end of
  * the file is used up. */

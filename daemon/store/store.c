@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 #include "base/fault_point.h"
+#include "base/hash.h"
+#include "store/codec.h"
 #include "store/store_impl.h"
 
 #define MIB          (UINT64_C(1) << 20)
@@ -59,11 +63,58 @@ static int open_directory(const char *path, struct benchfs_error *err)
     return fd;
 }
 
+bool store_has_journal(const char *directory)
+{
+    char path[PATH_MAX];
+
+    return (size_t)snprintf(path, sizeof(path), "%s/index/journal", directory)
+               < sizeof(path)
+           && access(path, F_OK) == 0;
+}
+
+int store_boot_get(const char *boot_id, uint8_t ret[JOURNAL_BOOT_SIZE])
+{
+    char text[64] = {0};
+    int fd;
+
+    if (!boot_id) {
+        fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        if (read(fd, text, sizeof(text) - 1) <= 0)
+            text[0] = '\0';
+        close(fd);
+        boot_id = text;
+    }
+    if (boot_id[0] == '\0')
+        return -ENODATA;
+    codec_put(ret, hash_bytes(1, boot_id, strlen(boot_id)), 8);
+    codec_put(ret + 8, hash_bytes(2, boot_id, strlen(boot_id)), 8);
+    return 0;
+}
+
+/* So that the names survive the loss of power: those in the directory, and its own. */
+static int directory_sync(const char *path, struct benchfs_error *err)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parent = fd < 0 ? -1 : openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = 0;
+
+    if (parent < 0 || fsync(fd) < 0 || fsync(parent) < 0)
+        rc = benchfs_error_set(err, errno, "%s: sync: %m", path);
+    if (parent >= 0)
+        close(parent);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 static int open_files(struct store *store,
                       const struct store_config *config,
                       struct benchfs_error *err)
 {
     uint64_t metadata = config->capacity_bytes / METADATA_SHARE;
+    uint8_t boot[JOURNAL_BOOT_SIZE];
     int fd = open_directory(config->directory, err);
     int rc;
 
@@ -77,7 +128,15 @@ static int open_files(struct store *store,
     }
     if (metadata < METADATA_MIN)
         metadata = METADATA_MIN;
-    return index_open(config->directory, metadata, &store->index, err);
+    rc = store->is_durable ? store_boot_get(config->boot_id, boot) : 0;
+    if (rc < 0)
+        return benchfs_error_set(err, -rc, "the kernel's boot id: %s", strerror(-rc));
+    rc = index_open(config->directory,
+                    metadata,
+                    store->is_durable ? boot : NULL,
+                    &store->index,
+                    err);
+    return rc == 0 && store->is_durable ? directory_sync(config->directory, err) : rc;
 }
 
 static int map_zeros(struct store *store, struct benchfs_error *err)
@@ -105,6 +164,7 @@ int store_open(const struct store_config *config,
         return benchfs_error_set(err, ENOMEM, "%s: out of memory", config->directory);
     store->target = config->target;
     store->inode_limit = config->inode_limit;
+    store->is_durable = config->is_durable;
     rc = open_files(store, config, err);
     if (rc < 0)
         goto fail;
@@ -136,6 +196,8 @@ void store_close(struct store *store)
     chunk_record_fini(&store->record);
     arena_runs_fini(&store->txn_allocated);
     arena_runs_fini(&store->txn_freed);
+    arena_runs_fini(&store->unsynced_freed);
+    arena_runs_fini(&store->syncing_freed);
     free(store);
 }
 
@@ -172,6 +234,10 @@ int store_remove(const char *directory, struct benchfs_error *err)
     rc = check_unused(fd);
     if (rc == 0)
         rc = remove_one(fd, "index/data.mdb", 0);
+    if (rc == 0)
+        rc = remove_one(fd, "index/journal", 0);
+    if (rc == 0)
+        rc = remove_one(fd, "index/journal.new", 0);
     if (rc == 0)
         rc = remove_one(fd, "index", AT_REMOVEDIR);
     if (rc == 0)
@@ -235,6 +301,14 @@ static void undo(struct store *store)
     store->seq_reserved = store->seq_reserved_committed;
 }
 
+/* A new journal stands for all of the index, so the data must be there. */
+static int journal_trim(struct store *store)
+{
+    int rc = arena_sync(store->arena);
+
+    return rc ? rc : index_journal_trim(store->index);
+}
+
 int store_txn_commit(struct store *store)
 {
     uint64_t inodes = index_count(store->index, INDEX_INODE);
@@ -245,12 +319,117 @@ int store_txn_commit(struct store *store)
         undo(store);
         return rc;
     }
-    release_all(store, &store->txn_freed);
+    if (store->is_durable) {
+        /* out of memory: they stay used until the store is opened again */
+        (void)arena_runs_append(&store->unsynced_freed, &store->txn_freed);
+        store->txn_freed.count = 0;
+        store->has_unsynced = true;
+        if (index_journal_is_long(store->index))
+            rc = journal_trim(store);
+    } else {
+        release_all(store, &store->txn_freed);
+    }
     store->txn_allocated.count = 0;
     store->txn_has_cut = false;
     store->seq_reserved_committed = store->seq_reserved;
     store->inodes_used = inodes;
+    if (rc < 0)
+        store->sync_failure = rc; /* of the journal; the transaction is committed */
     return 0;
+}
+
+/* ---- syncs */
+
+bool store_is_durable(const struct store *store)
+{
+    return store->is_durable;
+}
+
+int store_sync_begin(struct store *store, struct store_sync *ret)
+{
+    struct arena_runs freed = store->syncing_freed;
+    struct journal_place place;
+
+    assert(store->is_durable && !store->is_syncing && !store_txn_is_open(store));
+    if (store->sync_failure)
+        return -EIO;
+    place = journal_place_get(index_journal(store->index));
+    *ret = (struct store_sync){
+        .arena_fd = arena_dup(store->arena),
+        .journal_fd = -1,
+        .generation = place.generation,
+        .end = place.end,
+    };
+    if (ret->arena_fd < 0)
+        return ret->arena_fd;
+    store->syncing_freed = store->unsynced_freed;
+    store->unsynced_freed = freed;
+    store->has_unsynced = false;
+    store->is_syncing = true;
+    return 0;
+}
+
+void store_sync_run_data(struct store_sync *sync)
+{
+    sync->status = fdatasync(sync->arena_fd) < 0 ? -errno : 0;
+}
+
+int store_sync_mark(struct store *store, struct store_sync *sync)
+{
+    struct journal *journal = index_journal(store->index);
+    struct journal_place place = {sync->generation, sync->end};
+
+    /* One that was begun anew since has a mark of its own, farther on. */
+    if (sync->status == 0 && sync->generation == journal_generation(journal))
+        sync->status = journal_mark(journal, place);
+    FAULT_POINT("journal-marked");
+    if (sync->status == 0) {
+        sync->journal_fd = journal_dup(journal);
+        if (sync->journal_fd < 0)
+            sync->status = sync->journal_fd;
+    }
+    return sync->status;
+}
+
+void store_sync_run_journal(struct store_sync *sync)
+{
+    sync->status = fdatasync(sync->journal_fd) < 0 ? -errno : 0;
+}
+
+int store_sync_end(struct store *store, struct store_sync *sync)
+{
+    close(sync->arena_fd);
+    if (sync->journal_fd >= 0)
+        close(sync->journal_fd);
+    store->is_syncing = false;
+    if (sync->status == 0) {
+        release_all(store, &store->syncing_freed);
+        return 0;
+    }
+    /* no space for the mark: another one may go better; else nobody knows what the disk
+     * has */
+    if (sync->status != -ENOSPC)
+        store->sync_failure = sync->status;
+    (void)arena_runs_append(&store->unsynced_freed, &store->syncing_freed);
+    store->syncing_freed.count = 0;
+    store->has_unsynced = true;
+    return sync->status;
+}
+
+bool store_has_unsynced(const struct store *store)
+{
+    return store->has_unsynced;
+}
+
+uint64_t store_unsynced_free_bytes(const struct store *store)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < store->unsynced_freed.count; i++)
+        n += store->unsynced_freed.run[i].n;
+    for (size_t i = 0; i < store->syncing_freed.count; i++)
+        n += store->syncing_freed.run[i].n;
+    return n * STORE_BLOCK_SIZE;
 }
 
 void store_txn_abort(struct store *store)

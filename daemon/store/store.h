@@ -29,6 +29,8 @@ struct store_config {
     uint32_t target;         /* recorded; also the home part of new inode numbers */
     uint64_t capacity_bytes; /* data space of this shard; may grow from open to open */
     uint64_t inode_limit;    /* 0: from the metadata space alone */
+    bool is_durable;         /* keeps a journal: see store_sync_begin() */
+    const char *boot_id;     /* of the kernel's boot; NULL: asks the kernel */
 };
 
 /* Opens or makes the store; recovers the allocator's state from the index. The text in
@@ -65,6 +67,32 @@ int store_txn_begin(struct store *store); /* a write transaction; reads use it t
 int store_txn_commit(struct store *store);
 /* Does nothing if there is none. */
 void store_txn_abort(struct store *store);
+/*
+ * A durable store survives the loss of power: it is then as it was when its last sync
+ * that has succeeded, or a later one, began. One goes on at a time. The thread that
+ * owns the store begins it, marks it and ends it, between transactions; any thread runs
+ * its two halves meanwhile, which wait for the disk: first the data, then, with the
+ * mark that says so, the journal. What has been freed since the last sync is not given
+ * out again before the next has ended: the old content may be wanted back.
+ */
+struct store_sync {
+    int arena_fd, journal_fd; /* -1: not yet */
+    uint64_t generation, end; /* what will be safe, as a place in the journal */
+    int status;               /* -errno of what has run so far */
+};
+bool store_is_durable(const struct store *store);
+/* 0 or -errno; -EIO: one has failed before, and nobody knows what the disk has. */
+int store_sync_begin(struct store *store, struct store_sync *ret);
+void store_sync_run_data(struct store_sync *sync);
+/* 0, then comes store_sync_run_journal(); else -errno, then store_sync_end(). */
+int store_sync_mark(struct store *store, struct store_sync *sync);
+void store_sync_run_journal(struct store_sync *sync);
+int store_sync_end(struct store *store, struct store_sync *sync); /* its status */
+/* Whether something was committed since the last sync began; how much of it was freed.
+ */
+bool store_has_unsynced(const struct store *store);
+uint64_t store_unsynced_free_bytes(const struct store *store);
+
 bool store_txn_is_open(const struct store *store);
 /* The batch should be committed before the next request: what one transaction can
  * change is limited (some hundreds of creates), and beyond it the answer is -ENOSPC. */

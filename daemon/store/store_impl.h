@@ -6,6 +6,7 @@
 #include "store/arena.h"
 #include "store/chunk_record.h"
 #include "store/index.h"
+#include "store/journal.h"
 #include "store/store.h"
 
 struct store {
@@ -26,10 +27,20 @@ struct store {
     /* Blocks the open transaction made part of the index, or took out of it. */
     struct arena_runs txn_allocated;
     struct arena_runs txn_freed;
+    /* Of a durable store: freed since the last sync began, and before it. */
+    struct arena_runs unsynced_freed;
+    struct arena_runs syncing_freed;
+    bool is_durable, has_unsynced, is_syncing;
+    int sync_failure;
     bool txn_has_cut; /* the open transaction cut a chunk short */
 
     struct chunk_record record; /* the one being worked on; kept for its memory */
 };
+
+/* Whether the directory has a durable store. */
+bool store_has_journal(const char *directory);
+/* What names the kernel's boot: boot_id, or what the kernel says. */
+int store_boot_get(const char *boot_id, uint8_t ret[JOURNAL_BOOT_SIZE]);
 
 /* store_meta.c: the records about the store itself, in a transaction of their own. */
 int store_meta_load(struct store *store,

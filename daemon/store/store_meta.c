@@ -13,6 +13,7 @@
 #define STORE_RECORD_MIN 21u
 #define JOB_MAX          255u
 #define SEQ_STEP         4096u
+#define INDEX_ANY_SIZE   (UINT64_C(1) << 44)
 /* What an inode number is taken for: the inode, its dentry, symlink text, some xattrs.
  * Better to refuse here than half-way through these. */
 #define CREATE_CHANGES 8u
@@ -270,8 +271,19 @@ int store_identify(struct store_config *config,
 {
     struct index *index;
     MDB_val value;
-    int rc = index_open(config->directory, 0, &index, err);
+    uint8_t boot[JOURNAL_BOOT_SIZE];
+    int rc;
 
+    config->is_durable = store_has_journal(config->directory);
+    rc = config->is_durable ? store_boot_get(config->boot_id, boot) : 0;
+    if (rc)
+        return benchfs_error_set(err, -rc, "the kernel's boot id: %s", strerror(-rc));
+    /* it may have to be made from its journal, however large */
+    rc = index_open(config->directory,
+                    config->is_durable ? INDEX_ANY_SIZE : 0,
+                    config->is_durable ? boot : NULL,
+                    &index,
+                    err);
     if (rc)
         return rc;
     rc = index_txn_begin(index);

@@ -14,7 +14,7 @@ static struct index *open_index(const struct unit_dir *dir)
     struct benchfs_error err = BENCHFS_ERROR_INIT;
     struct index *index;
 
-    if (index_open(dir->path, LIMIT, &index, &err) < 0)
+    if (index_open(dir->path, LIMIT, NULL, &index, &err) < 0)
         fail_msg("%s", err.text);
     return index;
 }
@@ -175,10 +175,10 @@ static void test_not_an_index(void **state)
     for (size_t i = 0; i < sizeof(noise); i++)
         noise[i] = (uint8_t)(i * 131 >> 3);
     write_file(&dir, noise, sizeof(noise));
-    assert_int_equal(index_open(dir.path, LIMIT, &index, &err), -EUCLEAN);
+    assert_int_equal(index_open(dir.path, LIMIT, NULL, &index, &err), -EUCLEAN);
     assert_non_null(strstr(err.text, "data.mdb"));
     write_file(&dir, noise, 10);
-    assert_int_equal(index_open(dir.path, LIMIT, &index, &err), -EUCLEAN);
+    assert_int_equal(index_open(dir.path, LIMIT, NULL, &index, &err), -EUCLEAN);
     /* nothing yet: it is made */
     write_file(&dir, noise, 0);
     index_close(open_index(&dir));
@@ -186,7 +186,7 @@ static void test_not_an_index(void **state)
     snprintf(path, sizeof(path), "%s/index/data.mdb", dir.path);
     assert_int_equal(truncate(path, 8192), 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(index_open(dir.path, LIMIT, &index, &err), -EUCLEAN);
+        assert_int_equal(index_open(dir.path, LIMIT, NULL, &index, &err), -EUCLEAN);
         assert_non_null(strstr(err.text, "cut off"));
     }
     unit_dir_remove(&dir);

@@ -86,7 +86,7 @@ static void put_record(struct fixture *f,
     struct benchfs_error err = BENCHFS_ERROR_INIT;
     struct index *index;
 
-    assert_int_equal(index_open(f->path, 64 * MIB, &index, &err), 0);
+    assert_int_equal(index_open(f->path, 64 * MIB, NULL, &index, &err), 0);
     assert_int_equal(index_txn_begin(index), 0);
     assert_int_equal(index_put(index, db, key, key_size, value, value_size, INDEX_FREE),
                      0);
