@@ -28,6 +28,7 @@ struct op {
     uint64_t lock_owner;       /* for keylocks taken on the op's behalf */
     void *arg;                 /* of the shard's own work */
     int commit_status;         /* see op_commit() */
+    uint64_t sync_number;      /* of the sync it waits for, 0: none; daemon/sync.h */
     bool is_decided;           /* committed, whatever becomes of later batches */
     bool is_recorded;          /* its answer is in the store: it has succeeded */
     bool is_once;              /* its answer is stored, see daemon/replay.h */

@@ -25,6 +25,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_OPEN] = {op_open},
     [OP_CLOSE] = {op_close},
     [OP_SYNC] = {op_sync},
+    [OP_STORE_SYNC] = {op_store_sync},
     [OP_GETXATTR] = {op_getxattr},
     [OP_SETXATTR] = {op_setxattr},
     [OP_LISTXATTR] = {op_listxattr},

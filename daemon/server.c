@@ -81,6 +81,7 @@ static int shard_open(struct server *server, uint32_t index, struct benchfs_erro
                 .directory = directory,
                 .job = config->job,
                 .capacity_bytes = config->capacity_bytes / config->n_shards,
+                .is_durable = config_store_is_durable(settings),
             },
     };
 

@@ -24,6 +24,7 @@
 #include "daemon/session.h"
 #include "daemon/session_store.h"
 #include "daemon/stage_host.h"
+#include "daemon/sync.h"
 #include "daemon/watch.h"
 #include "proto/placement.h"
 #include "transport/auth_munge.h"
@@ -126,7 +127,8 @@ static void run_batch(struct shard *shard)
 
 static bool is_drained(const struct shard *shard)
 {
-    return !has_work(shard) && fiber_pool_active(shard->fibers) == 0;
+    return !has_work(shard) && fiber_pool_active(shard->fibers) == 0
+           && sync_is_idle(shard);
 }
 
 static void *shard_main(void *arg)
@@ -140,10 +142,11 @@ static void *shard_main(void *arg)
         shard_timers_run(&shard->timers);
         if (has_work(shard))
             run_batch(shard);
-        else if (n == 0)
+        else if (n == 0 && !sync_progress(shard))
             rpc_wait(shard->rpc,
                      drain.at_ns == UINT64_MAX ? shard_timers_wait_ms(&shard->timers)
                                                : 10);
+        sync_progress(shard);
         if (!atomic_load(&shard->stop))
             continue;
         if (drain.at_ns == UINT64_MAX) {
@@ -312,6 +315,8 @@ int shard_create(const struct shard_config *config,
         rc = target_zero_init(shard, err);
     if (rc == 0)
         rc = rpc_open(shard, config, err);
+    if (rc == 0 && sync_create(shard) < 0)
+        rc = benchfs_error_set(err, ENOMEM, "can't start a thread for syncs");
     if (rc) {
         shard_destroy(shard);
         return rc;
@@ -451,6 +456,7 @@ void shard_destroy(struct shard *shard)
         return;
     if (shard->fibers && fiber_pool_active(shard->fibers) > 0)
         return; /* operations hang on a dead peer; the process is about to exit */
+    sync_destroy(shard);
     rpc_destroy(shard->rpc);
     auth_munge_destroy(shard->munge);
     sem_destroy(&shard->peers_checked);

@@ -27,6 +27,7 @@
 struct rpc_slots;
 struct server;
 struct service;
+struct sync;
 
 /* Operations of clients that wait for other targets; and with those that other daemons
  * wait for. */
@@ -107,6 +108,7 @@ struct shard {
     struct list late_intents; /* struct intent: to be tried again */
     struct shard_timer intent_timer;
     bool has_late_orphans;
+    struct sync *sync;      /* NULL: the store is not durable; daemon/sync.h */
     struct list committing; /* struct op: fibers that wait for the commit */
     uint64_t lock_sequence;
     struct service *service; /* target 0 only: the state of the whole service */

@@ -149,14 +149,12 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     reply_status(req, 0);
 }
 
-/* An entry is safe when the call that made it returns. */
 void op_fsyncdir(fuse_req_t req,
                  fuse_ino_t ino,
                  int datasync,
                  struct fuse_file_info *fi)
 {
-    (void)ino;
     (void)datasync;
     (void)fi;
-    reply_status(req, 0);
+    reply_status(req, client_inode_sync(mount_of(req)->client, ino));
 }

@@ -172,6 +172,9 @@ ssize_t client_file_append(struct client_file *file,
                            int n_iov,
                            uint64_t *ret_offset);
 int client_file_sync(struct client_file *file, bool durable);
+/* A directory's entries, or an inode's attributes; as client_file_sync() with durable.
+ */
+int client_inode_sync(struct client *client, uint64_t ino);
 int client_file_fallocate(struct client_file *file,
                           int mode,
                           uint64_t offset,

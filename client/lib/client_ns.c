@@ -164,6 +164,15 @@ int client_setattr(struct client *client,
     return status;
 }
 
+int client_inode_sync(struct client *client, uint64_t ino)
+{
+    struct msg_sync_request msg = {.ino = ino, .flags = SYNC_DURABLE};
+    struct client_call call;
+
+    client_call_fill(client, &call, OP_SYNC, placement_home(ino), sync_request, &msg);
+    return client_call_run(client, &call);
+}
+
 /* ---- making and removing --------------------------------------------- */
 
 int client_create_call(struct client *client,

@@ -186,6 +186,11 @@ const char *config_store_dir(const struct benchfs_config *config)
     return config->store;
 }
 
+bool config_store_is_durable(const struct benchfs_config *config)
+{
+    return strcmp(config->store, "memory") != 0;
+}
+
 unsigned config_shard_count(const struct benchfs_config *config, unsigned cpus)
 {
     unsigned count = cpus / 8;

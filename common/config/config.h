@@ -111,6 +111,8 @@ const char *config_difference(const struct benchfs_config *a,
 
 /* The directory that `store` stands for. Belongs to the configuration. */
 const char *config_store_dir(const struct benchfs_config *config);
+/* Whether fsync means the disk: not of the store in memory. */
+bool config_store_is_durable(const struct benchfs_config *config);
 
 /* Shards of a daemon on a node with so many CPUs: as set, or 1 to 4, one per 8 CPUs. */
 unsigned config_shard_count(const struct benchfs_config *config, unsigned cpus);

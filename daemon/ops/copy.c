@@ -12,6 +12,7 @@
 #include "base/iovec.h"
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
+#include "daemon/sync.h"
 
 /* The source's bytes up to the end of what its chunk holds; what is missing is a hole.
  */
@@ -176,11 +177,19 @@ static int copy_from_peer(struct op *op, const struct msg_copy_request *m)
 int op_copy(struct op *op)
 {
     struct msg_copy_request m;
+    int rc;
 
     OP_DECODE(op, copy_request, &m);
     if (!request_is_valid(op->shard, &m))
         return -EINVAL;
-    if (m.from_target == op->shard->target)
-        return copy_here(op, &m);
-    return op->fiber ? copy_from_peer(op, &m) : OP_NEEDS_FIBER;
+    if (m.from_target != op->shard->target && !op->fiber)
+        return OP_NEEDS_FIBER;
+    do {
+        rc = m.from_target == op->shard->target ? copy_here(op, &m)
+                                                : copy_from_peer(op, &m);
+        if (rc != -ENOSPC)
+            return rc;
+        rc = sync_space_wait(op);
+    } while (rc == 0);
+    return rc;
 }

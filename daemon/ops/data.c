@@ -14,6 +14,7 @@
 #include "daemon/claim.h"
 #include "daemon/ops/ops.h"
 #include "daemon/session.h"
+#include "daemon/sync.h"
 #include "proto/placement.h"
 
 bool chunk_range_is_valid(uint32_t offset, uint32_t length)
@@ -166,7 +167,7 @@ static void write_pulled(void *arg, int status)
     shard_task_add(op->shard, &op->task);
 }
 
-int op_write(struct op *op)
+static int write_start(struct op *op)
 {
     struct write_transfer *transfer;
     struct msg_write_request m;
@@ -192,6 +193,8 @@ int op_write(struct op *op)
         op->shard->store, m.ino, m.chunk, m.offset, m.length, &transfer->write);
     if (rc) {
         free(transfer);
+        op->pin = 0;
+        keylock_unshare(&op->shard->locks, key);
         return rc;
     }
     op->transfer = transfer;
@@ -202,6 +205,19 @@ int op_write(struct op *op)
         return write_finish(op); /* it was here already */
     transfer->is_pulling = false;
     return OP_PENDING;
+}
+
+int op_write(struct op *op)
+{
+    int rc;
+
+    do {
+        rc = write_start(op);
+        if (rc != -ENOSPC)
+            return rc;
+        rc = sync_space_wait(op);
+    } while (rc == 0);
+    return rc;
 }
 
 /* ---- the rest */
@@ -302,7 +318,7 @@ int op_chunk_end(struct op *op)
     return OP_REPLY(op, chunk_end_reply, &reply);
 }
 
-int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m)
+static int fallocate_once(struct op *op, const struct msg_chunk_fallocate_request *m)
 {
     uint64_t key = keylock_key_inode(m->ino);
     int rc = op_lock_key(op, key);
@@ -316,6 +332,19 @@ int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m)
         rc = store_chunk_allocate(
             op->shard->store, m->ino, m->chunk, m->offset, m->length);
     op_unlock_key(op, key);
+    return rc;
+}
+
+int chunk_fallocate(struct op *op, const struct msg_chunk_fallocate_request *m)
+{
+    int rc;
+
+    do {
+        rc = fallocate_once(op, m);
+        if (rc != -ENOSPC)
+            return rc;
+        rc = sync_space_wait(op);
+    } while (rc == 0);
     return rc;
 }
 

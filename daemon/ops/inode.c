@@ -184,16 +184,6 @@ int op_close(struct op *op)
     return rc ? rc : status;
 }
 
-int op_sync(struct op *op)
-{
-    struct msg_sync_request m;
-    struct write_report report;
-
-    OP_DECODE(op, sync_request, &m);
-    report = (struct write_report){m.end, m.end_ns, m.mtime_ns};
-    return inode_fold_report(op, m.ino, &report);
-}
-
 /* ---- append and fallocate */
 
 int op_append(struct op *op)

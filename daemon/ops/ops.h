@@ -31,6 +31,7 @@ int op_readlink(struct op *op);
 int op_open(struct op *op);
 int op_close(struct op *op);
 int op_sync(struct op *op);
+int op_store_sync(struct op *op);
 int op_append(struct op *op);
 int op_fallocate(struct op *op);
 int op_inode_link(struct op *op);
