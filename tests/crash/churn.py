@@ -59,24 +59,31 @@ class Churn:
                 raise SystemExit(1)
 
 
-def run(top, seconds, seed):
+OPERATIONS = {"create", "unlink", "link", "mkdir", "rmdir", "rename", "exchange"}
+
+
+def run(top, seconds, seed, done):
     churn, end = Churn(top, seed), time.monotonic() + seconds
     while time.monotonic() < end:
         churn.step()
     print(f"seed {seed}:", ", ".join(f"{n} {k}" for k, n in sorted(churn.counts.items())), flush=True)
-    missing = {"create", "unlink", "link", "mkdir", "rmdir", "rename", "exchange"} - set(churn.counts)
-    if missing:
-        raise SystemExit(f"never done: {missing}")
+    done.put(set(churn.counts))
 
 
 def main():
     top, seconds, n, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-    processes = [multiprocessing.Process(target=run, args=(top, seconds, seed + i)) for i in range(n)]
+    done = multiprocessing.SimpleQueue()
+    processes = [multiprocessing.Process(target=run, args=(top, seconds, seed + i, done))
+                 for i in range(n)]
     for p in processes:
         p.start()
     for p in processes:
         p.join()
-    sys.exit(any(p.exitcode for p in processes))
+    if any(p.exitcode for p in processes):
+        sys.exit(1)
+    missing = OPERATIONS.difference(*(done.get() for _ in processes))
+    if missing:
+        sys.exit(f"never done: {missing}")
 
 
 main()

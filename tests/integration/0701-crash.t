@@ -14,9 +14,9 @@ command -v benchfs python3 >/dev/null || skip_all "benchfs is not built, or ther
 export XDG_RUNTIME_DIR=$test_dir/runtime BENCHFS_MEMORY_DIR=/dev/shm/benchfs-test-$$
 export BENCHFS_CHUNK_SIZE=64KiB BENCHFS_RESTART_LIMIT=1000
 unset BENCHFS_MOUNT BENCHFS_SOCKET
-mkdir -m 0700 "$XDG_RUNTIME_DIR"
+mkdir -m 0700 "$XDG_RUNTIME_DIR" "$test_dir/disk"
 copy=$(mktemp -d /dev/shm/benchfs-copy-XXXXXX) || exit 1
-export copy
+export copy stores=$BENCHFS_MEMORY_DIR-$EUID
 at_exit "rm -rf --one-file-system '$copy' '$BENCHFS_MEMORY_DIR'"
 seconds=${CRASH_SECONDS:-8}
 
@@ -60,7 +60,7 @@ while kill -0 "$churn" 2>/dev/null; do
     mapfile -t pids < <(servers)
     ((${#pids[@]} == 3)) || continue
     kill -STOP "${pids[@]}" 2>/dev/null || { kill -CONT "${pids[@]}" 2>/dev/null; continue; }
-    rm -rf "$copy/stores" && cp -r "$BENCHFS_MEMORY_DIR-$(id -u)" "$copy/stores"
+    rm -rf "$copy/stores" && cp -r "$stores" "$copy/stores"
     kill -CONT "${pids[@]}"
     find "$copy/stores" -name 'shard-*' -printf '%h\n' | sort -u >"$copy/dirs"
     (($(wc -l <"$copy/dirs") == 3)) || continue
@@ -78,4 +78,6 @@ exit $((failed || i == 20))
 SH
 ok "names change while daemons are killed: nothing is half done" \
     benchfs run -n 3 -- bash "$test_dir/crash" "$seconds" "${CRASH_SEED:-1}"
+ok "the same with stores on a disk" env "stores=$test_dir/disk" \
+    benchfs run -n 3 --store "$test_dir/disk" -- bash "$test_dir/crash" "$seconds" "${CRASH_SEED:-1}"
 done_testing
