@@ -31,6 +31,7 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" OR CMAKE_BUILD_TYPE STREQUAL "
 endif()
 if(BENCHFS_FUZZ)
     add_compile_options(-fsanitize=fuzzer-no-link)
+    add_compile_definitions(FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
     add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 if(BENCHFS_FAULT_POINTS)

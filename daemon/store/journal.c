@@ -40,6 +40,18 @@ struct journal {
     uint64_t old_end;
 };
 
+/* A fuzzer would never get past it. */
+static bool is_same_hash(uint64_t a, uint64_t b)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)a;
+    (void)b;
+    return true;
+#else
+    return a == b;
+#endif
+}
+
 static int write_all(int fd, const void *data, size_t size, uint64_t offset)
 {
     const uint8_t *p = data;
@@ -100,7 +112,7 @@ static int header_read(struct journal *journal, bool *ret_is_intact)
     if (rc)
         return rc == -ENODATA ? -EUCLEAN : rc;
     if (codec_get(&p, 4) != HEADER_MAGIC || codec_get(&p, 4) != VERSION
-        || codec_get(&hash, 8) != hash_bytes(0, header, HEADER_HASHED))
+        || !is_same_hash(codec_get(&hash, 8), hash_bytes(0, header, HEADER_HASHED)))
         return -EUCLEAN;
     journal->generation = codec_get(&p, 8);
     *ret_is_intact = memcmp(p, journal->boot, JOURNAL_BOOT_SIZE) == 0;
@@ -301,7 +313,7 @@ static int piece_read(const struct journal *journal, uint64_t at, struct piece *
     if (!ret->bytes)
         return -ENOMEM;
     rc = read_all(journal->fd, ret->bytes, ret->size, at + FRAME_HEAD);
-    if (rc == 0 && frame_hash(transaction, ret->bytes, ret->size) != hash)
+    if (rc == 0 && !is_same_hash(frame_hash(transaction, ret->bytes, ret->size), hash))
         rc = -ENODATA;
     if (rc)
         free(ret->bytes);

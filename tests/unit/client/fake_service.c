@@ -615,12 +615,13 @@ static bool request_lose(struct fake_service *service, struct rpc_request *reque
 static bool request_repeat(struct target *target, struct rpc_request *request)
 {
     struct fake_service *service = target->service;
+    bool asks_only = request->header.asks_only;
     struct msg_open_request msg;
 
     if (request->header.request != service->lost_request) {
-        if (request->header.asks_only)
+        if (asks_only)
             reply(request, -ENODATA, NULL, 0);
-        return request->header.asks_only;
+        return asks_only;
     }
     if (request->header.opcode == OP_CLOSE) {
         reply(request, 0, NULL, 0);
