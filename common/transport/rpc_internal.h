@@ -221,6 +221,8 @@ struct rpc_connection *rpc_accept(struct rpc *rpc,
                                   void *transport,
                                   bool is_local,
                                   uint32_t uid);
+/* Server: there are no descriptors for another connection: makes room. */
+void rpc_descriptors_exhausted(struct rpc *rpc);
 void rpc_connection_put(struct rpc_connection *connection);
 
 /* Client: the route is there; the core sends HELLO (send() is called from inside). */

@@ -51,6 +51,31 @@ static void registry_make_room(struct rpc *rpc, const struct rpc_connection *kee
     }
 }
 
+/* Of one that was told goodbye already, or the one that has been idle for longest. It
+ * is not waited for: what it has sent meanwhile it sends again. */
+void rpc_descriptors_exhausted(struct rpc *rpc)
+{
+    struct rpc_connection *idle = NULL;
+
+    list_for_each(node, &rpc->accepted)
+    {
+        struct rpc_connection *connection =
+            list_entry(node, struct rpc_connection, link);
+
+        if (connection->is_evicted) {
+            rpc_connection_lost(connection, -ESHUTDOWN);
+            return;
+        }
+        if (!idle && connection->state == RPC_READY && connection->n_requests == 0
+            && connection->kind != HELLO_DAEMON)
+            idle = connection;
+    }
+    if (idle) {
+        registry_evict(idle);
+        rpc_connection_lost(idle, -ESHUTDOWN);
+    }
+}
+
 static struct rpc_client *client_get(struct rpc *rpc, uint64_t id)
 {
     struct rpc_client *client = table_get(&rpc->clients, id);

@@ -223,8 +223,10 @@ void ucx_link_accept(struct ucx_state *state, ucp_conn_request_h request)
         return;
     }
     status = link_ep_create(link, &params); /* consumes the request, also on failure */
-    if (status < 0)
+    if (status < 0) {
+        rpc_descriptors_exhausted(state->rpc);
         ucx_link_fail(link, status);
+    }
 }
 
 /* The listener's link that a CONNECT came on, or a new one to the worker address. */

@@ -3,7 +3,7 @@
  * Many clients of one service in one process: AT_ONCE of them, each with a file of its
  * own open, all in random turns; then others, until there have been TOTAL. Each
  * operation must succeed, whatever the daemons' limit of connections, and what a client
- * has open stays open. usage: manyclients TOTAL AT_ONCE ROUNDS
+ * has open stays open. usage: manyclients TOTAL AT_ONCE ROUNDS [DIRECTORY]
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct one {
     unsigned number;
 };
 
+static const char *directory = "/many";
 static uint64_t random_state = 88172645463325252u;
 
 static uint64_t next_random(void)
@@ -43,7 +44,7 @@ static void die(const struct one *one, const char *what, long status)
 
 static void path_of(const struct one *one, char path[64])
 {
-    snprintf(path, 64, "/many/%u", one->number);
+    snprintf(path, 64, "%.40s/%u", directory, one->number);
 }
 
 /* Its name is removed at once: only the open descriptor keeps the file. */
@@ -112,13 +113,15 @@ int main(int argc, char **argv)
     struct benchfs *fs;
     struct one *all;
 
-    if (argc != 4)
+    if (argc != 4 && argc != 5)
         return 2;
+    if (argc == 5)
+        directory = argv[4];
     total = (unsigned)strtoul(argv[1], NULL, 10);
     at_once = (unsigned)strtoul(argv[2], NULL, 10);
     rounds = (unsigned)strtoul(argv[3], NULL, 10);
     descriptors_allow();
-    if (benchfs_init(&fs, NULL) || benchfs_mkdir(fs, "/many", 0755))
+    if (benchfs_init(&fs, NULL) || benchfs_mkdir(fs, directory, 0755))
         return 1;
     all = at_once > 0 ? calloc(at_once, sizeof(*all)) : NULL;
     if (!all)
@@ -139,7 +142,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < at_once; i++)
         one_end(&all[i]);
     free(all);
-    if (benchfs_rmdir(fs, "/many") || benchfs_fini(fs))
+    if (benchfs_rmdir(fs, directory) || benchfs_fini(fs))
         return 1;
     printf("%u clients, %u at once\n", number, at_once);
     return 0;

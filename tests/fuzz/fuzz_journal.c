@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The journal of a durable store, after whatever the disk has made of it: read up to what
- * is whole, or refused. */
+ * The journal of a durable store, after whatever the disk has made of it: read up to
+ * what is whole, or refused. */
 #include "fuzz.h"
 
 #include <fcntl.h>

@@ -157,7 +157,8 @@ static void ring_publish(int fd, struct local_region *region, uint64_t tail)
     turns();
 }
 
-static void ring_write(int fd, int region_fd, unsigned right, const uint8_t *data, size_t size)
+static void
+ring_write(int fd, int region_fd, unsigned right, const uint8_t *data, size_t size)
 {
     struct local_region region = {.base = NULL};
     uint64_t tail = 0;

@@ -21,7 +21,7 @@
 
 #define ACCEPTS_PER_TURN 32
 #define RETRY_NS         (2 * CLOCK_NS_PER_MS)
-#define LISTEN_RETRY_NS  (100 * CLOCK_NS_PER_MS)
+#define LISTEN_RETRY_NS  (10 * CLOCK_NS_PER_MS)
 
 /* ---- the server's socket -------------------------------------------------- */
 
@@ -135,7 +135,9 @@ static int process_identify(struct local_connection *connection, uint32_t *ret_u
         return 0; /* of another pid namespace; or a thread of ours */
     connection->pid_fd = pidfd_open(cred.pid, 0);
     if (connection->pid_fd < 0)
-        return errno == ESRCH ? -EHOSTDOWN : 0; /* else: old kernel, do without */
+        return errno == ESRCH                       ? -EHOSTDOWN
+               : errno == EMFILE || errno == ENFILE ? -errno
+                                                    : 0; /* old kernel: do without */
     rc = local_watch(connection->state, connection->pid_fd, &connection->pid_source);
     return rc;
 }
@@ -172,6 +174,13 @@ static int uid_check(uint32_t uid)
     return uid == (uint32_t)geteuid() || uid == 0 ? 0 : -EACCES;
 }
 
+/* Another client gives way, and this one comes again. */
+static void shortage_check(struct local_state *state, int status)
+{
+    if (status == -EMFILE || status == -ENFILE)
+        rpc_descriptors_exhausted(state->rpc);
+}
+
 static void accept_one(struct local_state *state, int fd)
 {
     struct local_connection *connection = local_connection_new(state, LOCAL_SERVER);
@@ -197,6 +206,7 @@ static void accept_one(struct local_state *state, int fd)
     }
     if (rc) {
         log_debug("local: refused process %d: %d", (int)connection->pid, rc);
+        shortage_check(state, rc);
         (void)welcome_send(connection, rc, -1);
         local_connection_free(connection);
         return;
@@ -208,16 +218,18 @@ void local_accept(struct local_state *state)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
         int fd = accept4(state->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int code = errno;
 
         if (fd >= 0) {
             accept_one(state, fd);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        if (code == EMFILE || code == ENFILE || code == ENOMEM || code == ENOBUFS) {
             /* The listener would stay readable and keep us awake. */
             int listen_fd = state->listen_fd;
 
-            log_debug("local: accept: %m");
+            log_debug("local: accept: %s", strerror(code));
+            shortage_check(state, -code);
             local_unwatch(state, &listen_fd);
             (void)rpc_timer_set(
                 state->rpc, &state->listen_timer, clock_now_ns() + LISTEN_RETRY_NS);
@@ -251,6 +263,7 @@ static int hello_take(struct local_connection *connection)
         && word == hello.probe_value;
     rc = local_region_create(&connection->region, &region_fd);
     if (rc) {
+        shortage_check(connection->state, rc);
         (void)welcome_send(connection, rc, -1);
         return rc;
     }
