@@ -33,6 +33,9 @@ static void supervisor_init(struct supervisor *supervisor,
     };
     /* before there are threads; the agent looks for it */
     setenv(CHILD_CONTROL_FD_ENV, "3", 1);
+    /* UCX reads it when it is loaded; by default a worker can have 1024 connections,
+     * and falls over beyond. */
+    setenv("UCX_ASYNC_MAX_EVENTS", "65536", 0);
 }
 
 static void supervisor_fini(struct supervisor *supervisor)

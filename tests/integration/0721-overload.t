@@ -110,6 +110,8 @@ in_node n2 kill -STOP "$server"
 touch "$work/stopped"
 wait_for 60 reached waiting
 in_node n2 kill -CONT "$server"
+like "$(in_node n2 cat "/proc/$server/environ" | tr '\0' '\n')" \
+    'UCX_ASYNC_MAX_EVENTS=65536' "a server can have more than 1024 connections"
 few_fds() { (($(fds) <= before + 2)); }
 ok "its descriptors are free again" wait_for 20 few_fds
 wait "$pid"
