@@ -98,8 +98,11 @@ int main(int argc, char **argv)
     double *times = calloc(n * turns + 1, sizeof(*times));
     double setup_s, bytes, fds;
 
-    if (n == 0 || turns == 0 || !clients || !times)
+    if (n == 0 || turns == 0 || !clients || !times) {
+        free(clients);
+        free(times);
         return 2;
+    }
     /* what the first one makes for all: libraries, and their memory */
     clients[n] = client_make();
     ask(clients[n], argv[3]);
@@ -123,8 +126,10 @@ int main(int argc, char **argv)
     close(open(argv[4], O_WRONLY | O_CREAT, 0600));
     wait_for(argv[5]);
     for (size_t i = 0; i <= n; i++) {
-        if (benchfs_fini(clients[i]))
-            return 1;
+        int rc = benchfs_fini(clients[i]);
+
+        if (rc)
+            die("end", rc);
     }
     printf(
         "{\"setup_s\": %.9f, \"latency_us\": %.3f, \"bytes\": %.0f, \"descriptors\": "

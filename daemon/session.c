@@ -311,6 +311,7 @@ void session_connected(struct shard *shard, const struct rpc_client_info *info)
     if (!session)
         return; /* no memory: it has no state here until there is some */
     watch_forget(session);
+    shard->n_returns += session->kind != 0 && !session->is_connected;
     session->is_connected = true;
     session->kind = info->kind;
     session->is_local = info->is_local;

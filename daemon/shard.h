@@ -98,7 +98,8 @@ struct shard {
     struct list calls;         /* struct peer_call: to start after the commit */
     struct list fiber_waiters; /* struct task: ops that wait for a fiber */
     struct list timers;        /* struct shard_timer, the earliest first */
-    struct list watched;       /* struct session: daemon/watch.h */
+    uint64_t n_returns;  /* clients whose connection was gone, and that came back */
+    struct list watched; /* struct session: daemon/watch.h */
     struct shard_timer watch_timer;
     bool is_watching;
     struct table claims; /* owner -> claims, see daemon/claim.h */

@@ -37,6 +37,36 @@ static void ops_print(const struct json_cursor *stats)
         printf("  %-16s %12" PRIu64 "\n", op.key, cli_json_u64(&ops, op.key));
 }
 
+static const char *text_of(const struct json_cursor *object, const char *key)
+{
+    struct json_cursor member;
+    const char *text = NULL;
+
+    if (json_cursor_member(object, key, &member, NULL)
+        || json_get_string(&member, &text, NULL))
+        return "?";
+    return text;
+}
+
+static void peers_print(const struct json_cursor *stats)
+{
+    struct json_cursor peers;
+    size_t n = 0;
+
+    if (json_cursor_member(stats, "peers", &peers, NULL)
+        || json_get_count(&peers, &n, NULL))
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct json_cursor peer = json_cursor_element(&peers, i);
+
+        printf("  to target %" PRIu64 " on %s: %s, connects %" PRIu64 "\n",
+               cli_json_u64(&peer, "target"),
+               text_of(&peer, "host"),
+               text_of(&peer, "state"),
+               cli_json_u64(&peer, "connects"));
+    }
+}
+
 static void stats_print(const struct json *array)
 {
     struct json_cursor root = json_cursor_root(array, "stats");
@@ -57,6 +87,7 @@ static void stats_print(const struct json *array)
                        cli_json_u64(&stats, member.key));
         }
         ops_print(&stats);
+        peers_print(&stats);
     }
 }
 

@@ -5,6 +5,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,22 @@ static int peer_config(void *arg,
     return 0;
 }
 
+static bool table_has_ipv6(const struct endpoint_table *table)
+{
+    for (uint32_t i = 0; i < table->n_endpoints; i++) {
+        const struct endpoint *endpoint = &table->endpoints[i];
+        sa_family_t family = AF_UNSPEC;
+
+        if (endpoint->socket_address_len >= sizeof(struct sockaddr_in))
+            memcpy(&family,
+                   endpoint->socket_address + offsetof(struct sockaddr, sa_family),
+                   sizeof(family));
+        if (family == AF_INET6)
+            return true;
+    }
+    return false;
+}
+
 static int remote_create(void *arg, struct rpc **ret)
 {
     struct client *client = arg;
@@ -154,6 +171,7 @@ static int remote_create(void *arg, struct rpc **ret)
         .connect_timeout_ms = client->table.connect_timeout_ms,
         .spin_us = SPIN_US,
         .node = client->node,
+        .uses_ipv6 = table_has_ipv6(&client->table),
     };
     int status = 0;
 

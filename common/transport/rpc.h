@@ -147,6 +147,8 @@ struct rpc_config {
     /* UCX route; NULL: no UCX. See rpc_ucx.h. listen_address: numeric IP the listener
      * binds to, port 0 = dynamic; NULL: no listener (pure client). */
     const struct rpc_backend *remote;
+    bool
+        uses_ipv6; /* the peers have IPv6 addresses; a server: listen_address says it */
     const char *listen_address;
     uint16_t listen_port;
     const struct rpc_auth *auth;
@@ -241,6 +243,15 @@ struct rpc_peer_info {
     uint64_t instance;
 };
 const struct rpc_peer_info *rpc_peer_info_get(const struct rpc_peer *peer);
+enum rpc_peer_state {
+    RPC_PEER_NONE,       /* no connection, and nobody wants one */
+    RPC_PEER_CONNECTING, /* or about to try again */
+    RPC_PEER_CONNECTED,
+    RPC_PEER_LOST,
+};
+/* *ret_connects: how often it has been connected. */
+enum rpc_peer_state rpc_peer_state_get(const struct rpc_peer *peer,
+                                       uint64_t *ret_connects);
 /* See patience_ms. */
 bool rpc_peer_is_lost(const struct rpc_peer *peer);
 
@@ -302,6 +313,7 @@ void rpc_give_up_waiting(struct rpc *rpc);
 struct rpc_stats {
     uint64_t requests_in, replies_out, calls_out, bytes_in, bytes_out;
     uint64_t connects, disconnects, evictions, refused, connections_now, wakeups;
+    uint64_t reuses; /* requests that came over a connection that had brought others */
 };
 void rpc_stats_get(const struct rpc *rpc, struct rpc_stats *ret);
 

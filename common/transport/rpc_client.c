@@ -30,6 +30,7 @@ static void peer_is_ready(struct rpc_peer *peer)
     connection->state = RPC_READY;
     rpc_timer_clear(peer->rpc, &connection->timer);
     connection->heard_ns = clock_now_ns();
+    peer->n_connects++;
     rpc_reconnect_up(peer);
     while (connection->state == RPC_READY && (node = list_front(&peer->queue)))
         rpc_outgoing_send(list_entry(node, struct rpc_outgoing, link), connection);
@@ -410,6 +411,17 @@ void rpc_peer_destroy(struct rpc_peer *peer)
     rpc_reconnect_reset(peer);
     list_remove(&peer->link);
     peer_free(peer);
+}
+
+enum rpc_peer_state rpc_peer_state_get(const struct rpc_peer *peer,
+                                       uint64_t *ret_connects)
+{
+    *ret_connects = peer->n_connects;
+    if (peer->connection && peer->connection->state == RPC_READY)
+        return RPC_PEER_CONNECTED;
+    if (peer->lost)
+        return RPC_PEER_LOST;
+    return peer->connection || peer->failure ? RPC_PEER_CONNECTING : RPC_PEER_NONE;
 }
 
 bool rpc_peer_is_lost(const struct rpc_peer *peer)

@@ -66,6 +66,7 @@ struct rpc_peer {
     struct rpc_peer_config config;     /* copies */
     struct rpc_connection *connection; /* NULL: none */
     struct list queue;                 /* outgoing, waiting for READY */
+    uint64_t n_connects;               /* that got READY */
     bool has_info;
     struct rpc_peer_info info;
     /* without a connection, and calls wait for one */

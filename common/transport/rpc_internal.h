@@ -62,6 +62,7 @@ struct rpc_connection {
     struct list calls;    /* client: struct rpc_outgoing sent, not ended */
     struct list requests; /* server: struct rpc_incoming not yet replied */
     unsigned n_requests;
+    bool has_served;        /* server: a request has come */
     struct rpc_timer timer; /* connect, authentication or goodbye timeout */
     struct rpc_call *hello; /* client: HELLO, then AUTH */
     uint64_t heard_ns;      /* client: when the last reply came, or it got READY */

@@ -424,6 +424,8 @@ static void incoming_dispatch(struct rpc_incoming *in)
     } else if (opcode == OP_PING) {
         reply_short(in, 0, NULL, 0);
     } else {
+        rpc->stats.reuses += connection->has_served;
+        connection->has_served = true;
         list_push_back(&rpc->requests, &in->link);
         rpc->config.server->on_request(rpc->config.server->arg, &in->request);
     }

@@ -55,8 +55,11 @@ settings_apply(ucp_config_t *config, const struct ucx_setting *settings, size_t 
 }
 
 /* Our defaults, where the environment says nothing. */
-static void config_defaults(ucp_config_t *config)
+static void config_defaults(const struct ucx_state *state, ucp_config_t *config)
 {
+    const struct rpc_config *rpc = rpc_config_get(state->rpc);
+    bool uses_ipv6 =
+        rpc->listen_address ? strchr(rpc->listen_address, ':') != NULL : rpc->uses_ipv6;
     static const struct ucx_setting common[] = {
         {"UCX_CM_REUSEADDR", "CM_REUSEADDR", "y"},
         {"UCX_KEEPALIVE_INTERVAL", "KEEPALIVE_INTERVAL", "5s"},
@@ -66,13 +69,21 @@ static void config_defaults(ucp_config_t *config)
         {"UCX_TCP_KEEPINTVL", "KEEPINTVL", "1s"},
         {"UCX_TCP_KEEPCNT", "KEEPCNT", "3"},
     };
+    /* Else a device that has both gives its IPv4 address to connections over IPv6, and
+     * UCX 1.13 writes beyond the room for that. */
+    static const struct ucx_setting tcp_ipv6[] = {
+        {"UCX_TCP_AF_PRIO", "AF_PRIO", "inet6,inet"},
+    };
     const char *transports = getenv("UCX_TLS");
 
     settings_apply(config, common, sizeof(common) / sizeof(common[0]));
     /* UCX warns of settings that no transport in use knows */
     if (!transports || strcmp(transports, "all") == 0
-        || (transports[0] != '^' && strstr(transports, "tcp")))
+        || (transports[0] != '^' && strstr(transports, "tcp"))) {
         settings_apply(config, tcp, sizeof(tcp) / sizeof(tcp[0]));
+        if (uses_ipv6)
+            settings_apply(config, tcp_ipv6, 1);
+    }
 }
 
 /* A worker address names all devices of its worker; were loopback among them, nodes
@@ -105,7 +116,7 @@ static int context_create(struct ucx_state *state, struct benchfs_error *err)
 
     if (status != UCS_OK)
         return ucx_error(err, "cannot read its configuration", status);
-    config_defaults(config);
+    config_defaults(state, config);
     config_devices(state, config);
     status = ucp_init(&params, config, &state->context);
     ucp_config_release(config);

@@ -210,6 +210,41 @@ int op_status(struct op *op)
     return rc ? rc : OP_REPLY(op, status_reply, &reply);
 }
 
+/* The connections with others that this target has made, or wants. */
+static int peers_add(struct shard *shard, struct json *stats)
+{
+    static const char *const states[] = {
+        [RPC_PEER_NONE] = "closed",
+        [RPC_PEER_CONNECTING] = "connecting",
+        [RPC_PEER_CONNECTED] = "connected",
+        [RPC_PEER_LOST] = "lost",
+    };
+    const struct endpoint_table *table = &shard->server->table;
+    struct json *peers = json_make_array();
+    int rc = json_set(stats, "peers", peers);
+
+    for (uint32_t t = 0; rc == 0 && t < shard->n_targets; t++) {
+        uint64_t n_connects = 0;
+        enum rpc_peer_state state =
+            shard->peers[t] ? rpc_peer_state_get(shard->peers[t], &n_connects)
+                            : RPC_PEER_NONE;
+        struct json *peer;
+
+        if (state == RPC_PEER_NONE && n_connects == 0)
+            continue;
+        peer = json_make_object();
+        rc = json_append(peers, peer);
+        put_u64(peer, "target", t, &rc);
+        if (rc == 0)
+            rc =
+                json_set(peer, "host", json_make_string(table->endpoints[t].host_name));
+        if (rc == 0)
+            rc = json_set(peer, "state", json_make_string(states[state]));
+        put_u64(peer, "connects", n_connects, &rc);
+    }
+    return rc;
+}
+
 static int stats_text(struct shard *shard, char **ret_text)
 {
     struct json *stats = json_make_object();
@@ -225,6 +260,8 @@ static int stats_text(struct shard *shard, char **ret_text)
     put_u64(stats, "bytes_in", rpc.bytes_in, &rc);
     put_u64(stats, "bytes_out", rpc.bytes_out, &rc);
     put_u64(stats, "connects", rpc.connects, &rc);
+    put_u64(stats, "reuses", rpc.reuses, &rc);
+    put_u64(stats, "reconnects", shard->n_returns, &rc);
     put_u64(stats, "disconnects", rpc.disconnects, &rc);
     put_u64(stats, "evictions", rpc.evictions, &rc);
     put_u64(stats, "refused", rpc.refused, &rc);
@@ -237,6 +274,8 @@ static int stats_text(struct shard *shard, char **ret_text)
         if (info && n > 0)
             put_u64(ops, info->name, n, &rc);
     }
+    if (rc == 0)
+        rc = peers_add(shard, stats);
     if (rc == 0)
         rc = json_write(stats, false, ret_text, NULL);
     json_destroy(stats);

@@ -63,6 +63,22 @@ fails "an interface on one node only" \
     'BENCHFS_INTERFACE=$(hostname -I | xargs)/32 benchfs start'
 fails "loopback" "interface: lo: other nodes can't reach loopback" \
     'BENCHFS_INTERFACE=lo benchfs start'
+# The nodes' second network: IPv6 alone.
+for node in 1 2; do in_node "n$node" ip -6 addr add "fd00:bf5::$node/64" dev eth0 nodad; done
+for interface in eth0 10.88.0.0/16 fd00:bf5::/64; do
+    family='"10\.88\.'
+    [[ $interface == fd00* ]] && family='"\[?fd00:bf5::'
+    job "export BENCHFS_INTERFACE=$interface; "'eval "$(benchfs start)" || exit 1
+        benchfs status --table
+        srun bash -c "echo \$SLURM_PROCID >$BENCHFS_MOUNT/by-\$SLURM_PROCID"
+        srun bash -c "cat $BENCHFS_MOUNT/by-*" | sort | xargs
+        benchfs stop'
+    is "$job_status" 0 "interface $interface: the job ends well" || diag <<<"$output"
+    is "${output##*$'\n'}" "0 0 1 1" "... the nodes see each other's files"
+    is "$(grep -cE "socket_address.*$family" <<<"$output")" 2 "... and listen there" ||
+        grep address <<<"$output" | diag
+done
+
 fails "capacity" 'benchfsd\[n1\]: error: --benchfs-capacity=900.0 TiB: more than' \
     'benchfs start --capacity=900T'
 fails "a stage-in source that is not there" '/no/such/source' \

@@ -30,8 +30,21 @@ else
     BENCHFS_CLIENT_LIMIT=256 ok "$total clients, $at_once at once, with 256 connections" \
         timeout 500 benchfs run -n 1 -- bash "$test_dir/many" "$total" "$at_once"
 fi
-BENCHFS_CLIENT_LIMIT=16 ok "on two daemons with 16 connections" \
-    timeout 200 benchfs run -n 2 -- bash -c 'manyclients 300 100 5'
+cat >"$test_dir/counted.py" <<'PY'
+import json, subprocess
+stats = json.loads(subprocess.run(["benchfs", "stats", "--json"], check=True,
+                                  stdout=subprocess.PIPE).stdout)
+for target in stats:
+    counts = {key: target[key] for key in ("connects", "reuses", "evictions", "reconnects")}
+    print(target["target"], counts, target["peers"])
+    assert all(counts.values()), "each has happened"
+    assert counts["connects"] >= counts["evictions"] >= counts["reconnects"] / 2
+    assert [(p["target"], p["state"], p["connects"]) for p in target["peers"]] == \
+        [(1 - target["target"], "connected", 1)]
+PY
+BENCHFS_CLIENT_LIMIT=16 ok "on two daemons with 16 connections, which are counted" \
+    timeout 200 benchfs run -n 2 -- bash -c 'manyclients 300 100 5 && python3 "$1"' \
+    sh "$test_dir/counted.py"
 
 # ---- nothing to do ----
 cat >"$test_dir/idle" <<'SH'

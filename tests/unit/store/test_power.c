@@ -343,7 +343,7 @@ static void lose_power(void)
     static const unsigned shares[] = {0, 2, 4};
     struct benchfs_error err = BENCHFS_ERROR_INIT;
     struct store_config config = fixture.config;
-    char path[96], from[96], to[96], *job;
+    char path[64], from[96], to[96], *job;
     struct stat st;
     unsigned share = shares[next_random(&seed_state) % 3];
 
