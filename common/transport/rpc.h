@@ -218,10 +218,10 @@ struct rpc_peer_config {
     bool use_worker_address;
     /* How long the peer may be without a connection before its calls end. Until then
      * they wait, and are sent again over the next connection, each within its own
-     * deadline. After that it is lost: calls fail at once with -EHOSTDOWN, or
-     * -ECONNREFUSED, while it is tried once a second or so whether it is back. A peer
-     * on another host that says nothing for as long, with a call under way, has no
-     * connection. 0: calls end with their connection. */
+     * deadline. After that it is lost: calls fail at once with -EHOSTDOWN
+     * (-ECONNREFUSED: of this host), while it is tried once a second or so whether it
+     * is back. A peer on another host that says nothing for as long, with a call under
+     * way, has no connection. 0: calls end with their connection. */
     unsigned patience_ms;
     bool is_logged; /* warns when the peer is lost */
 };

@@ -83,8 +83,8 @@ static void lost_set(struct rpc_peer *peer, int status)
             since,
             strerror(-status));
     }
-    peer->lost =
-        status == -ECONNREFUSED || status == -ENOENT ? -ECONNREFUSED : -EHOSTDOWN;
+    /* on this host it would be there: the service has ended */
+    peer->lost = peer->config.local_path ? -ECONNREFUSED : -EHOSTDOWN;
     peer->probe_at_ns = clock_now_ns() + PROBE_INTERVAL_NS;
 }
 

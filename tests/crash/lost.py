@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a program sees of a node that goes. usage: lost.py DIRECTORY WORK
+"""What a program sees of a node that goes. usage: lost.py DIRECTORY WORK [once]
 In WORK it makes `ready`, waits for `cut` (a node can't be reached), makes `cut-seen`, waits for
 `mended`, makes `mended-seen`, waits for `lost` (it can't be reached again, and Slurm knows), and
-ends when it has seen that the rest is usable."""
+ends when it has seen that the rest is usable. once: ends after `cut-seen`."""
 import collections, errno, os, sys, time
 
 top, work = sys.argv[1:3]
@@ -87,6 +87,8 @@ say("ready")
 until("cut")
 survey_cut("cut")
 say("cut-seen")
+if sys.argv[3:]:
+    sys.exit(0)
 until("mended")
 deadline = time.monotonic() + 60
 while attempt(os.listdir, top) != "ok":
