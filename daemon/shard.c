@@ -140,13 +140,13 @@ static void *shard_main(void *arg)
         unsigned n = rpc_progress(shard->rpc);
 
         shard_timers_run(&shard->timers);
+        sync_progress(shard);
         if (has_work(shard))
             run_batch(shard);
-        else if (n == 0 && !sync_progress(shard))
+        else if (n == 0)
             rpc_wait(shard->rpc,
                      drain.at_ns == UINT64_MAX ? shard_timers_wait_ms(&shard->timers)
                                                : 10);
-        sync_progress(shard);
         if (!atomic_load(&shard->stop))
             continue;
         if (drain.at_ns == UINT64_MAX) {

@@ -180,8 +180,8 @@ static void sync_begin(struct sync *sync)
     sem_post(&sync->go);
 }
 
-/* The thread has done a half. True: that was the last. */
-static bool half_ended(struct sync *sync)
+/* The thread has done a half; the next one, or the end. */
+static void half_ended(struct sync *sync)
 {
     struct store *store = sync->shard->store;
 
@@ -189,29 +189,27 @@ static bool half_ended(struct sync *sync)
     if (!sync->is_marked && store_sync_mark(store, &sync->current) == 0) {
         sync->is_marked = true;
         sem_post(&sync->go);
-        return false;
+        return;
     }
     sync->is_running = false;
     sync_ended(sync, store_sync_end(store, &sync->current));
-    return true;
 }
 
-bool sync_progress(struct shard *shard)
+void sync_progress(struct shard *shard)
 {
     struct sync *sync = shard->sync;
-    bool has_ended = false;
 
     if (!sync)
-        return false;
+        return;
     if (sync->is_running && atomic_load(&sync->is_done))
-        has_ended = half_ended(sync);
-    if (!sync->is_running && sync->is_wanted) {
+        half_ended(sync);
+    if (sync->is_running)
+        return;
+    if (sync->is_wanted)
         sync_begin(sync);
-    } else if (!sync->is_running && store_has_unsynced(shard->store)
-               && !list_node_is_linked(&sync->timer.link)) {
+    else if (store_has_unsynced(shard->store)
+             && !list_node_is_linked(&sync->timer.link))
         shard_timer_set(&shard->timers, &sync->timer, clock_now_ns() + DELAY_NS);
-    }
-    return has_ended;
 }
 
 bool sync_is_idle(const struct shard *shard)

@@ -31,8 +31,8 @@ int sync_status(const struct shard *shard);
  */
 int sync_space_wait(struct op *op);
 
-/* Between batches: begins and ends syncs. True: something has ended. */
-bool sync_progress(struct shard *shard);
+/* Between batches, after the timers: begins and ends syncs. */
+void sync_progress(struct shard *shard);
 /* Nobody waits for one, and none is under way. */
 bool sync_is_idle(const struct shard *shard);
 

@@ -92,7 +92,12 @@ static void doubt_end(struct client_inode *inode, struct client_doubt settled)
 
 bool client_inode_is_doubtful(struct client_inode *inode)
 {
-    return doubts_get(inode).n > 0;
+    bool is_doubtful;
+
+    pthread_mutex_lock(&inode->report_lock);
+    is_doubtful = inode->doubts.n > 0;
+    pthread_mutex_unlock(&inode->report_lock);
+    return is_doubtful;
 }
 
 static void
@@ -103,7 +108,7 @@ settle_fill(struct client_inode *inode, struct client_call *call, uint32_t targe
     client_call_fill(inode->client, call, OP_SETTLE, target, inode_request, &msg);
 }
 
-int client_inode_settle(struct client_inode *inode)
+static int doubts_settle(struct client_inode *inode)
 {
     struct client_doubts doubts = doubts_get(inode);
     struct client_call call;
@@ -116,6 +121,11 @@ int client_inode_settle(struct client_inode *inode)
             doubt_end(inode, doubts.doubt[i]);
     }
     return status;
+}
+
+int client_inode_settle(struct client_inode *inode)
+{
+    return client_inode_is_doubtful(inode) ? doubts_settle(inode) : 0;
 }
 
 /* ---- in the background ----------------------------------------------- */
@@ -135,7 +145,6 @@ static bool late_repeats(struct client_late *late)
 static void close_fill(struct client_late *late)
 {
     client_close_fill(late->inode, &late->call, late->kind, late->report);
-    late->call.call.rpc.is_patient = true;
     late->step = LATE_CLOSE;
 }
 
@@ -168,18 +177,12 @@ static bool settle_ended(struct client_late *late)
         return true;
     }
     settle_fill(late->inode, &late->call, doubts->doubt[doubts->n - 1].target);
-    late->call.call.rpc.is_patient = true;
     return true;
 }
 
-static bool late_next(struct engine_set *set, struct engine_call *call)
+/* Fills the call for what comes after it; false: nothing does. */
+static bool step_ended(struct client_late *late)
 {
-    struct client_late *late = list_entry(set, struct client_late, set);
-
-    if (call->rpc.status == -ECANCELED)
-        return false; /* the client ends */
-    if (late_repeats(late))
-        return true;
     switch (late->step) {
     case LATE_OPEN:
         return open_ended(late);
@@ -190,6 +193,20 @@ static bool late_next(struct engine_set *set, struct engine_call *call)
         break;
     }
     return false;
+}
+
+static bool late_next(struct engine_set *set, struct engine_call *call)
+{
+    struct client_late *late = list_entry(set, struct client_late, set);
+
+    if (call->rpc.status == -ECANCELED)
+        return false; /* the client ends */
+    if (late_repeats(late))
+        return true;
+    if (!step_ended(late))
+        return false;
+    call->rpc.is_patient = true;
+    return true;
 }
 
 static void late_free(struct client_late *late)

@@ -15,7 +15,9 @@
 #define BACKOFF_MAX_MS 500u
 /* A call that has been sent so often, and never answered, may be what ends the
  * connection. */
-#define SENDS_MAX         64u
+#define SENDS_MAX 64u
+/* A call is sent a moment after its deadline is set. */
+#define SUSPECT_SLACK_MS  10u
 #define PROBE_INTERVAL_NS CLOCK_NS_PER_SEC
 
 /* Whether another try may go better than one that ended so. What is not a matter of
@@ -146,12 +148,12 @@ void rpc_reconnect_probe(struct rpc_peer *peer)
 void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns)
 {
     struct rpc_peer *peer = connection->peer;
-    uint64_t silence_ns = clock_now_ns() - connection->heard_ns;
+    uint64_t waited_ms = (clock_now_ns() - since_ns) / CLOCK_NS_PER_MS;
 
     /* a local one is closed by the kernel, when the other process ends */
     if (!peer || connection->is_local || connection->state != RPC_READY
         || connection->heard_ns > since_ns
-        || silence_ns < peer->config.patience_ms * CLOCK_NS_PER_MS)
+        || waited_ms + SUSPECT_SLACK_MS < peer->config.patience_ms)
         return;
     peer->silent_since_ns = connection->heard_ns;
     rpc_connection_lost(connection, -ETIMEDOUT);

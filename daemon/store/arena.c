@@ -197,11 +197,9 @@ int arena_sync(const struct arena *arena)
     return fdatasync(arena->fd) < 0 ? -errno : 0;
 }
 
-int arena_dup(const struct arena *arena)
+int arena_fd(const struct arena *arena)
 {
-    int fd = fcntl(arena->fd, F_DUPFD_CLOEXEC, 0);
-
-    return fd < 0 ? -errno : fd;
+    return arena->fd;
 }
 
 uint64_t arena_used_bytes(const struct arena *arena)

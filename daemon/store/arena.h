@@ -62,8 +62,8 @@ bool arena_block_of(const struct arena *arena, const void *address, uint64_t *re
 
 /* Waits until all of it is on the disk. */
 int arena_sync(const struct arena *arena);
-/* A descriptor of the file, the caller's to close. -errno */
-int arena_dup(const struct arena *arena);
+/* The file's descriptor, as long as the arena is open. */
+int arena_fd(const struct arena *arena);
 
 bool arena_is_used(const struct arena *arena,
                    uint64_t start,

@@ -423,12 +423,12 @@ int index_journal_trim(struct index *index)
     bool is_placed;
     int status;
 
-    if (rc)
-        return rc;
-    rc = journal_rewrite_begin(index->journal);
+    if (rc == 0)
+        rc = journal_rewrite_begin(index->journal);
     if (rc) {
         index_txn_abort(index);
-        return rc;
+        index->journal_limit = 2 * journal_length(index->journal);
+        return 0; /* as before; tried again when it is twice as long */
     }
     for (int db = 0; db < INDEX_N_DBS && rc == 0; db++) {
         if (index_is_journaled(index, (enum index_db)db))
@@ -437,8 +437,7 @@ int index_journal_trim(struct index *index)
     if (rc == 0)
         rc = journal_append(index->journal, mdb_txn_id(index->txn));
     rc = journal_rewrite_end(index->journal, rc, &is_placed);
-    if (rc && !is_placed) /* as before; tried again when it is twice as long */
-        index->journal_limit = 2 * journal_length(index->journal);
+    index->journal_limit = is_placed ? 0 : 2 * journal_length(index->journal);
     status = journal_end_put(index, journal_length(index->journal));
     if (status == 0)
         status = index_status(mdb_txn_commit(index->txn));

@@ -2,7 +2,7 @@
  * The journal of a durable store: every change of the index, in order, in a file that
  * is only appended to. The index itself is safe against the death of the process, and
  * not against that of the node: LMDB's pages reach the disk in any order. After that it
- * is made anew from the journal, as far as that reached the disk.
+ * is made anew from the journal, up to its last mark.
  *
  *   header  magic "BFSJ", version, generation, boot id, hash
  *   frame   magic "FRAM", length, transaction, hash; then that many bytes of records

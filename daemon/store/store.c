@@ -309,9 +309,15 @@ static int journal_trim(struct store *store)
     return rc ? rc : index_journal_trim(store->index);
 }
 
+static uint64_t journal_end(const struct store *store)
+{
+    return store->is_durable ? journal_length(index_journal(store->index)) : 0;
+}
+
 int store_txn_commit(struct store *store)
 {
     uint64_t inodes = index_count(store->index, INDEX_INODE);
+    uint64_t end = journal_end(store);
     int rc = index_txn_commit(store->index);
 
     FAULT_POINT("index-committed");
@@ -323,7 +329,7 @@ int store_txn_commit(struct store *store)
         /* out of memory: they stay used until the store is opened again */
         (void)arena_runs_append(&store->unsynced_freed, &store->txn_freed);
         store->txn_freed.count = 0;
-        store->has_unsynced = true;
+        store->has_unsynced |= journal_end(store) != end;
         if (index_journal_is_long(store->index))
             rc = journal_trim(store);
     } else {
@@ -355,13 +361,11 @@ int store_sync_begin(struct store *store, struct store_sync *ret)
         return -EIO;
     place = journal_place_get(index_journal(store->index));
     *ret = (struct store_sync){
-        .arena_fd = arena_dup(store->arena),
+        .arena_fd = arena_fd(store->arena),
         .journal_fd = -1,
         .generation = place.generation,
         .end = place.end,
     };
-    if (ret->arena_fd < 0)
-        return ret->arena_fd;
     store->syncing_freed = store->unsynced_freed;
     store->unsynced_freed = freed;
     store->has_unsynced = false;
@@ -379,8 +383,10 @@ int store_sync_mark(struct store *store, struct store_sync *sync)
     struct journal *journal = index_journal(store->index);
     struct journal_place place = {sync->generation, sync->end};
 
+    if (sync->status)
+        return sync->status;
     /* One that was begun anew since has a mark of its own, farther on. */
-    if (sync->status == 0 && sync->generation == journal_generation(journal))
+    if (sync->generation == journal_generation(journal))
         sync->status = journal_mark(journal, place);
     FAULT_POINT("journal-marked");
     if (sync->status == 0) {
@@ -388,6 +394,7 @@ int store_sync_mark(struct store *store, struct store_sync *sync)
         if (sync->journal_fd < 0)
             sync->status = sync->journal_fd;
     }
+    sync->is_unmarked = sync->status != 0;
     return sync->status;
 }
 
@@ -398,7 +405,6 @@ void store_sync_run_journal(struct store_sync *sync)
 
 int store_sync_end(struct store *store, struct store_sync *sync)
 {
-    close(sync->arena_fd);
     if (sync->journal_fd >= 0)
         close(sync->journal_fd);
     store->is_syncing = false;
@@ -406,9 +412,9 @@ int store_sync_end(struct store *store, struct store_sync *sync)
         release_all(store, &store->syncing_freed);
         return 0;
     }
-    /* no space for the mark: another one may go better; else nobody knows what the disk
-     * has */
-    if (sync->status != -ENOSPC)
+    /* without space or descriptors for the mark, another one may go better; else nobody
+     * knows what the disk has */
+    if (!sync->is_unmarked)
         store->sync_failure = sync->status;
     (void)arena_runs_append(&store->unsynced_freed, &store->syncing_freed);
     store->syncing_freed.count = 0;

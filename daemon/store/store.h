@@ -76,9 +76,11 @@ void store_txn_abort(struct store *store);
  * out again before the next has ended: the old content may be wanted back.
  */
 struct store_sync {
-    int arena_fd, journal_fd; /* -1: not yet */
+    int arena_fd;             /* the store's own */
+    int journal_fd;           /* -1: not yet */
     uint64_t generation, end; /* what will be safe, as a place in the journal */
     int status;               /* -errno of what has run so far */
+    bool is_unmarked;         /* the disk is fine, there was only no mark */
 };
 bool store_is_durable(const struct store *store);
 /* 0 or -errno; -EIO: one has failed before, and nobody knows what the disk has. */
