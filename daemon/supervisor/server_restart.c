@@ -131,6 +131,9 @@ int server_child_restart(struct supervisor *supervisor, struct benchfs_error *er
             deadline_after_ms(supervisor->config->start_timeout_ms);
         rc = server_again(supervisor, err);
     }
+    /* a step is ended process by process: the server may hear of it first */
+    if (rc && supervisor->stop_signal)
+        return -ESHUTDOWN;
     if (rc) {
         benchfs_error_prefix(err, "the service can't go on: ");
         return rc;
