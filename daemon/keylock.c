@@ -35,19 +35,26 @@ uint64_t keylock_key_dentry(uint64_t parent, const char *name, size_t len)
     return hash_bytes(parent, name, len);
 }
 
+/* Hashed before the kind is mixed in: the key of one inode is not to be that of its
+ * neighbour for something else. */
+static uint64_t key_of(uint64_t ino, uint64_t kind)
+{
+    return hash_u64(hash_u64(ino) ^ kind);
+}
+
 uint64_t keylock_key_inode(uint64_t ino)
 {
-    return hash_u64(ino ^ UINT64_C(0x6b65796c6f636b00));
+    return key_of(ino, 1);
 }
 
 uint64_t keylock_key_size(uint64_t ino)
 {
-    return hash_u64(ino ^ UINT64_C(0x6b65796c6f636b01));
+    return key_of(ino, 2);
 }
 
 uint64_t keylock_key_dir(uint64_t ino)
 {
-    return hash_u64(ino ^ UINT64_C(0x6b65796c6f636b02));
+    return key_of(ino, 3);
 }
 
 static struct keylock_entry *entry_get(struct keylock *locks, uint64_t key)

@@ -147,6 +147,34 @@ static void test_keys(void **state)
     assert_int_not_equal(keylock_key_inode(1), keylock_key_inode(2));
 }
 
+static int key_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Who holds a directory's key takes that of a file's size: for good, were it the same. */
+static void test_keys_of_neighbours(void **state)
+{
+    static uint64_t keys[3 * 16 * 256];
+    size_t n = 0;
+
+    (void)state;
+    for (uint64_t home = 0; home < 16; home++) {
+        for (uint64_t i = 0; i < 256; i++) {
+            uint64_t ino = (home << 20) + i;
+
+            keys[n++] = keylock_key_inode(ino);
+            keys[n++] = keylock_key_size(ino);
+            keys[n++] = keylock_key_dir(ino);
+        }
+    }
+    qsort(keys, n, sizeof(keys[0]), key_compare);
+    for (size_t i = 1; i < n; i++)
+        assert_int_not_equal(keys[i - 1], keys[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -159,6 +187,7 @@ int main(void)
         TEST(test_waiter_gives_up),
         TEST(test_owner_gone),
         cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_keys_of_neighbours),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
