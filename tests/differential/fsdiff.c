@@ -165,16 +165,18 @@ static void difference_report(const struct options *options,
                               size_t n,
                               struct outcome *outcome)
 {
-    printf("DIFFERENCE seed %llu length %u chunk %u, at operation %zu of %zu: %s\n",
+    printf("DIFFERENCE seed %llu length %u chunk %u, at operation %zu of %zu, which "
+           "took %ld s: %s\n",
            (unsigned long long)seed,
            options->length,
            options->border,
            outcome->at,
            n,
+           (long)outcome->seconds,
            outcome->why);
     fflush(stdout);
     n = sequence_shrink(place, list, n, options->shrink_s, outcome);
-    printf("shortest sequence found, which ends with: %s\n", outcome->why);
+    printf("shortest sequence found:\n");
     list_print(ops, list, n);
     printf("again: fsdiff --seed %llu --length %u --chunk %u --sequences 1 --only ",
            (unsigned long long)seed,
@@ -183,6 +185,7 @@ static void difference_report(const struct options *options,
     for (size_t i = 0; i < n; i++)
         printf("%s%zd", i ? "," : "", list[i] - ops);
     printf(" %s %s\n", options->paths[0], options->paths[1]);
+    printf("ends with (after %ld s): %s\n", (long)outcome->seconds, outcome->why);
     fflush(stdout);
 }
 

@@ -82,9 +82,13 @@ int sequence_run(const struct place *place,
     for (int i = 0; i < 2 && status == 0; i++)
         status = side_open(&sides[i], place->labels[i], place->paths[i], place->name);
     for (size_t i = 0; status == 0 && ret->is_equal && i < n; i++) {
+        time_t began = time(NULL);
+
         ret->is_equal = step_run(sides, list[i], i % place->facts_every == 0, ret->why);
-        if (!ret->is_equal)
+        if (!ret->is_equal) {
             ret->at = i;
+            ret->seconds = time(NULL) - began;
+        }
     }
     if (status == 0 && ret->is_equal)
         ret->is_equal = sides_equal(sides, ret->why);

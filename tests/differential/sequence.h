@@ -5,6 +5,8 @@
 #ifndef BENCHFS_TEST_SEQUENCE_H
 #define BENCHFS_TEST_SEQUENCE_H
 
+#include <time.h>
+
 #include "compare.h"
 
 struct place {
@@ -18,6 +20,7 @@ struct outcome {
     bool is_equal;
     size_t
         at; /* index of the operation that differed; the number of them for the end */
+    time_t seconds; /* that this one took, on both sides */
     char why[WHY_MAX];
 };
 
