@@ -83,6 +83,8 @@ int peer_call_many(struct op *op,
             .body = body,
             .body_len = body_len,
             .is_once = opcode == OP_PING, /* asks who is there now */
+            /* disks have the time that the client gives them */
+            .timeout_ms = opcode == OP_STORE_SYNC ? op->request->header.timeout_ms : 0,
         };
         call_queue(&calls[i], op, targets[i], &pending);
     }

@@ -378,6 +378,8 @@ static int inode_sync(struct client_inode *inode, bool durable)
         return 0;
     client_call_fill(
         inode->client, &call, OP_SYNC, placement_home(inode->ino), sync_request, &msg);
+    if (durable)
+        call.call.rpc.timeout_ms *= CLIENT_SYNC_TIMEOUTS;
     status = client_call_run(inode->client, &call);
     if (status < 0)
         client_inode_report_add(inode, report);

@@ -52,6 +52,10 @@ struct client_call {
     uint8_t body[WIRE_BODY_MAX];
 };
 
+/* A sync that reaches disks takes as long as they need for all that is not on them yet;
+ * a peer that can't be reached is noticed by the connection. */
+#define CLIENT_SYNC_TIMEOUTS 20u
+
 /* Encodes a message into the call's body and addresses it. The longest encoding of any
  * message fits, so 0 means that the message is empty (or a text over its limit, which
  * callers have checked). */

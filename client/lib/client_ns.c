@@ -170,6 +170,7 @@ int client_inode_sync(struct client *client, uint64_t ino)
     struct client_call call;
 
     client_call_fill(client, &call, OP_SYNC, placement_home(ino), sync_request, &msg);
+    call.call.rpc.timeout_ms *= CLIENT_SYNC_TIMEOUTS;
     return client_call_run(client, &call);
 }
 

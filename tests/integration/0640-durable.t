@@ -81,6 +81,23 @@ PY
 ok "a full disk: what is freed can be written to" \
     benchfs run -n 2 --capacity 96MiB -- python3 "$test_dir/full.py"
 
+cat >"$test_dir/slow.py" <<'PY'
+import os, time
+mount = os.environ["BENCHFS_MOUNT"]
+fd = os.open(mount + "/f", os.O_RDWR | os.O_CREAT)
+os.pwrite(fd, b"x" * 65536 * 9, 0)
+open(os.environ["SLOW_DISK"], "w").close()
+begun = time.monotonic()
+os.fsync(fd)
+assert time.monotonic() - begun > 2, "the disk isn't slow"
+os.fsync(os.open(mount, os.O_RDONLY))
+PY
+cat >"$test_dir/slow.json" <<'JSON'
+{"request_timeout": "1s"}
+JSON
+ok "an fsync may take longer than other requests" env SLOW_DISK="$test_dir/slow" BENCHFS_CONFIG="$test_dir/slow.json" \
+    LD_PRELOAD="$build/tests/slow_disk.so" benchfs run -n 3 -- python3 "$test_dir/slow.py"
+
 ok "random operations on three daemons, three processes" benchfs run -n 3 -- \
     bash -c 'fsdiff "$@" "$BENCHFS_MOUNT" "$reference"' \
     fsdiff --shrink 10 --seed 640000 --sequences 8 --processes 3
