@@ -85,10 +85,8 @@ static int piece_ended(struct copy *copy, const struct copy_slot *slot)
         return 0;
     if (reply.mtime_ns > copy->report.mtime_ns)
         copy->report.mtime_ns = reply.mtime_ns;
-    if (slot->end > copy->report.end) {
+    if (slot->end > copy->report.end)
         copy->report.end = slot->end;
-        copy->report.end_ns = reply.mtime_ns;
-    }
     return 0;
 }
 
@@ -126,7 +124,7 @@ static int copy_run(struct client_inode *from,
     copy->length = length;
     copy->next = 0;
     copy->status = 0;
-    copy->report = (struct client_report){0};
+    copy->report = (struct client_report){.cuts = atomic_load(&to->cuts)};
     engine_set_init(&copy->set, copy_next);
     for (unsigned i = 0; i < CLIENT_PARALLEL_MAX && copy->next < length; i++) {
         slot_fill(copy, &copy->slots[i]);

@@ -58,7 +58,7 @@ void client_close_fill(struct client_inode *inode,
         .ino = inode->ino,
         .flags = flags[kind],
         .end = report.end,
-        .end_ns = report.end_ns,
+        .cuts = report.cuts,
         .mtime_ns = report.mtime_ns,
     };
 
@@ -94,6 +94,7 @@ static int inode_layout_set(struct client_inode *inode, const struct wire_attr *
     inode->chunk_size = attr->chunk_size;
     inode->layout = attr->layout;
     inode->base = attr->base;
+    client_inode_cuts_note(inode, attr);
     return 0;
 }
 
@@ -368,7 +369,7 @@ static int inode_sync(struct client_inode *inode, bool durable)
         .ino = inode->ino,
         .flags = SYNC_END | (durable ? SYNC_DURABLE : 0),
         .end = report.end,
-        .end_ns = report.end_ns,
+        .cuts = report.cuts,
         .mtime_ns = report.mtime_ns,
     };
     struct client_call call;

@@ -72,16 +72,25 @@ void client_inode_put(struct client_inode *inode)
         inode_free(inode);
 }
 
+void client_inode_cuts_note(struct client_inode *inode, const struct wire_attr *attr)
+{
+    uint64_t known = atomic_load(&inode->cuts);
+
+    while (attr->cuts > known
+           && !atomic_compare_exchange_weak(&inode->cuts, &known, attr->cuts))
+        continue;
+}
+
 void client_inode_report_add(struct client_inode *inode, struct client_report report)
 {
     if (report.end == 0 && report.mtime_ns == 0)
         return;
     pthread_mutex_lock(&inode->report_lock);
-    /* the end and its time stay together: the home tells by the time whether the file
-     * was cut since, and a later write elsewhere says nothing about that */
+    /* these two stay together: the home tells by `cuts` whether the file was cut since
+     * that write, and a later write elsewhere says nothing about that */
     if (report.end > inode->report.end) {
         inode->report.end = report.end;
-        inode->report.end_ns = report.end_ns;
+        inode->report.cuts = report.cuts;
     }
     if (report.mtime_ns > inode->report.mtime_ns)
         inode->report.mtime_ns = report.mtime_ns;

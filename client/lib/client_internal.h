@@ -110,10 +110,12 @@ enum client_open_kind {
 /* Of enum open_flags. */
 enum client_open_kind client_open_kind(uint32_t flags);
 
+#define CLIENT_CUTS_UNKNOWN UINT64_MAX
+
 /* What writes did that the home may not know of. */
 struct client_report {
     uint64_t end;     /* largest end, 0: none */
-    int64_t end_ns;   /* when that write was made */
+    uint64_t cuts;    /* of the inode, as known before that write */
     int64_t mtime_ns; /* of the last write, 0: none */
 };
 
@@ -141,6 +143,7 @@ struct client_inode {
     pthread_mutex_t lock; /* held over OPEN and CLOSE, so that they don't overtake */
     unsigned n_files[CLIENT_OPEN_KINDS]; /* open here */
     unsigned n_opens[CLIENT_OPEN_KINDS]; /* told to the home; 1 but for races */
+    _Atomic uint64_t cuts;               /* as the home last told us */
     pthread_mutex_t report_lock;
     struct client_report report;
     struct client_doubts doubts; /* under report_lock */
@@ -156,6 +159,8 @@ struct client_inode *client_inode_get(struct client *client, uint64_t ino);
 /* With one more reference if it is open, else NULL. */
 struct client_inode *client_inode_find(struct client *client, uint64_t ino);
 void client_inode_put(struct client_inode *inode);
+/* After an answer of the home about the inode. */
+void client_inode_cuts_note(struct client_inode *inode, const struct wire_attr *attr);
 void client_inode_report_add(struct client_inode *inode, struct client_report report);
 /* Returns what has not been reported and forgets it. */
 struct client_report client_inode_report_take(struct client_inode *inode);

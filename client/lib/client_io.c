@@ -79,10 +79,8 @@ static int write_ended(struct client_io *io, const struct slot *slot)
         return 0;
     if (reply.mtime_ns > io->report.mtime_ns)
         io->report.mtime_ns = reply.mtime_ns;
-    if (!io->is_reserved && end > io->report.end) {
+    if (!io->is_reserved && end > io->report.end)
         io->report.end = end;
-        io->report.end_ns = reply.mtime_ns;
-    }
     return 0;
 }
 
@@ -239,6 +237,7 @@ int client_io_start(struct client_file *file,
     if (n_iov > 0)
         memcpy(io->iov, iov, (size_t)n_iov * sizeof(*iov));
     engine_set_init(&io->set, io_next);
+    io->report.cuts = atomic_load(&inode->cuts);
     for (unsigned i = 0; i < io->n_slots; i++) {
         io->slots[i].iov = io->iov + (size_t)(i + 1) * (size_t)n_iov;
         slot_fill(io, &io->slots[i]);

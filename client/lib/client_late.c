@@ -46,10 +46,11 @@ void client_inode_doubt(struct client_inode *inode, uint32_t target, uint64_t en
     struct client_doubts *doubts = &inode->doubts;
 
     pthread_mutex_lock(&inode->report_lock);
-    /* at no known time: the home asks the chunks */
+    /* the home asks the chunks */
     if (end > inode->report.end)
-        inode->report = (struct client_report){
-            .end = end, .end_ns = 0, .mtime_ns = inode->report.mtime_ns};
+        inode->report = (struct client_report){.end = end,
+                                               .cuts = CLIENT_CUTS_UNKNOWN,
+                                               .mtime_ns = inode->report.mtime_ns};
     doubts->n_ever++;
     for (unsigned i = 0; i < doubts->n; i++) {
         if (doubts->doubt[i].target == target) {

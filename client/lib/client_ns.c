@@ -131,6 +131,7 @@ int client_setattr(struct client *client,
     struct client_report report = {0};
     struct client_inode *inode = NULL;
     struct client_call call;
+    struct wire_attr attr;
     int status;
 
     /* An end from before a truncation, or a write's time from before utimensat(), must
@@ -152,10 +153,14 @@ int client_setattr(struct client *client,
                      placement_home(change->ino),
                      setattr_request,
                      change);
-    status = attr_call(client, &call, ret);
+    status = attr_call(client, &call, &attr);
+    if (status == 0 && ret)
+        *ret = attr;
     if (inode) {
-        if (status == 0 && (change->mask & SETATTR_SIZE))
+        if (status == 0 && (change->mask & SETATTR_SIZE)) {
             report.end = 0;
+            client_inode_cuts_note(inode, &attr);
+        }
         if (status == 0)
             report.mtime_ns = 0;
         client_inode_report_add(inode, report);

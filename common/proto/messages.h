@@ -125,7 +125,7 @@ enum service_state {
 #define MSG_SIZE_NAME  (2 + WIRE_NAME_MAX)
 #define MSG_SIZE_TEXT  (2 + WIRE_TEXT_MAX)
 #define MSG_SIZE_BYTES (2 + WIRE_TEXT_MAX)
-#define MSG_SIZE_ATTR  97
+#define MSG_SIZE_ATTR  105
 
 #define MSG_BEGIN(name) enum { MSG_##name##_MAX = 0
 /* NOLINTNEXTLINE(bugprone-macro-parentheses): it goes on with the sum */

@@ -227,6 +227,7 @@ void wire_put_attr(struct wire_writer *w, const struct wire_attr *attr)
     wire_put_u32(w, attr->nlink);
     wire_put_u64(w, attr->size);
     wire_put_u64(w, attr->bytes);
+    wire_put_u64(w, attr->cuts);
     wire_put_i64(w, attr->atime_ns);
     wire_put_i64(w, attr->mtime_ns);
     wire_put_i64(w, attr->ctime_ns);
@@ -247,6 +248,7 @@ void wire_get_attr(struct wire_reader *r, struct wire_attr *ret_attr)
     ret_attr->nlink = wire_get_u32(r);
     ret_attr->size = wire_get_u64(r);
     ret_attr->bytes = wire_get_u64(r);
+    ret_attr->cuts = wire_get_u64(r);
     ret_attr->atime_ns = wire_get_i64(r);
     ret_attr->mtime_ns = wire_get_i64(r);
     ret_attr->ctime_ns = wire_get_i64(r);

@@ -9,6 +9,7 @@
  *      CLIENT_ALIVE, COPY, LOCK.
  *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK.
  *      DIR_MEMBERS, DIR_MEMBER. SURVEY. WRITE: is_reserved.
+ *   4  header: asks only. SETTLE, STORE_SYNC. Attributes, CLOSE and SYNC: cuts.
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC       0x31534642u /* "BFS1" */
-#define WIRE_VERSION     3
+#define WIRE_VERSION     4
 #define WIRE_HEADER_SIZE 64u
 #define WIRE_BODY_MAX    5120u       /* the longest body: symlink text and two names */
 #define WIRE_PAYLOAD_MAX (64u << 20) /* a chunk of the largest size */
@@ -117,6 +118,7 @@ struct wire_attr {
     uint32_t nlink;
     uint64_t size;  /* bytes */
     uint64_t bytes; /* space taken */
+    uint64_t cuts;  /* how often the size was set, and not by writing */
     int64_t atime_ns;
     int64_t mtime_ns;
     int64_t ctime_ns;

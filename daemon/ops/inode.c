@@ -172,7 +172,7 @@ int op_close(struct op *op)
     OP_DECODE(op, close_request, &m);
     if (!op->fiber && close_needs_fiber(shard, m.ino))
         return OP_NEEDS_FIBER;
-    report = (struct write_report){m.end, m.end_ns, m.mtime_ns};
+    report = (struct write_report){m.end, m.cuts, m.mtime_ns};
     rc = inode_fold_report(op, m.ino, &report); /* may want a fiber */
     if (rc > 0)
         return rc;

@@ -122,11 +122,15 @@ int inode_fold_report(struct op *op, uint64_t ino, const struct write_report *re
 
     if (report->end == 0 && report->mtime_ns == 0)
         return 0;
+    /* its chunks may have been cut, and its size is about to be */
+    rc = op_check_key(op, keylock_key_size(ino));
+    if (rc)
+        return rc;
     rc = store_inode_get(op->shard->store, ino, &inode);
     if (rc)
         return rc == -ENOENT ? -EBADF : rc;
     /* the file may have been cut since that write: its chunks know */
-    if (report->end > inode.size && report->end_ns <= inode.ctime_ns)
+    if (report->end > inode.size && report->cuts != inode.cuts)
         return fold_chunks(op, &inode);
     fold_write(&inode, report->end, report->mtime_ns);
     return store_inode_put(op->shard->store, &inode);
@@ -144,6 +148,7 @@ static void attr_from_inode(const struct store_inode *inode, struct wire_attr *r
         .gid = inode->gid,
         .nlink = inode->nlink,
         .size = inode->size,
+        .cuts = inode->cuts,
         .bytes =
             (inode->size + STORE_BLOCK_SIZE - 1) / STORE_BLOCK_SIZE * STORE_BLOCK_SIZE,
         .atime_ns = inode->atime_ns,
@@ -359,6 +364,7 @@ int inode_size_set(struct shard *shard, uint64_t ino, uint64_t size, int64_t now
     if (rc)
         return rc;
     inode.size = size;
+    inode.cuts++;
     inode.mtime_ns = now;
     inode.ctime_ns = now;
     return store_inode_put(shard->store, &inode);

@@ -112,7 +112,7 @@ int inode_fold(struct op *op, struct store_inode *inode);
 /* What a client reports of its writes, as in CLOSE and SYNC. */
 struct write_report {
     uint64_t end;
-    int64_t end_ns;
+    uint64_t cuts;
     int64_t mtime_ns;
 };
 

@@ -79,7 +79,7 @@ int op_sync(struct op *op)
     int rc;
 
     OP_DECODE(op, sync_request, &m);
-    report = (struct write_report){m.end, m.end_ns, m.mtime_ns};
+    report = (struct write_report){m.end, m.cuts, m.mtime_ns};
     rc = inode_fold_report(op, m.ino, &report);
     if (rc == 0 && (m.flags & SYNC_DURABLE) && op->shard->sync)
         rc = inode_sync(op, m.ino);

@@ -6,8 +6,8 @@
 #include "store/codec.h"
 #include "store/store_impl.h"
 
-#define INODE_VERSION 1u
-#define INODE_SIZE    90u
+#define INODE_VERSION 2u
+#define INODE_SIZE    98u
 #define INO_KEY_SIZE  8u
 
 static void encode(const struct store_inode *inode, uint8_t *p)
@@ -19,6 +19,7 @@ static void encode(const struct store_inode *inode, uint8_t *p)
     p = codec_put(p, inode->gid, 4);
     p = codec_put(p, inode->nlink, 4);
     p = codec_put(p, inode->size, 8);
+    p = codec_put(p, inode->cuts, 8);
     p = codec_put(p, (uint64_t)inode->atime_ns, 8);
     p = codec_put(p, (uint64_t)inode->mtime_ns, 8);
     p = codec_put(p, (uint64_t)inode->ctime_ns, 8);
@@ -42,6 +43,7 @@ static int decode(uint64_t ino, const MDB_val *value, struct store_inode *ret)
     ret->gid = (uint32_t)codec_get(&p, 4);
     ret->nlink = (uint32_t)codec_get(&p, 4);
     ret->size = codec_get(&p, 8);
+    ret->cuts = codec_get(&p, 8);
     ret->atime_ns = (int64_t)codec_get(&p, 8);
     ret->mtime_ns = (int64_t)codec_get(&p, 8);
     ret->ctime_ns = (int64_t)codec_get(&p, 8);

@@ -116,6 +116,7 @@ struct store_inode {
     uint32_t uid, gid;
     uint32_t nlink; /* directories: as of a directory without subdirectories: 2 */
     uint64_t size;
+    uint64_t cuts; /* how often the size was set, and not by writing */
     int64_t atime_ns, mtime_ns, ctime_ns, btime_ns;
     uint64_t rdev;
     uint32_t chunk_size;

@@ -154,7 +154,8 @@ static int key_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Who holds a directory's key takes that of a file's size: for good, were it the same. */
+/* Who holds a directory's key takes that of a file's size: for good, were it the same.
+ */
 static void test_keys_of_neighbours(void **state)
 {
     static uint64_t keys[3 * 16 * 256];
