@@ -129,7 +129,7 @@ static uint64_t available_bytes(const struct index *index)
     return min_u64(index->limit_bytes - index->map_bytes, disk_bytes(index));
 }
 
-static uint64_t end_of_use(const struct index *index)
+uint64_t index_end_of_use(const struct index *index)
 {
     MDB_envinfo info;
 
@@ -227,7 +227,7 @@ static int check_file(struct index *index,
     if (mdb_env_stat(index->env, &stat) == 0 && stat.ms_psize != INDEX_PAGE_SIZE)
         return benchfs_error_set(
             err, EINVAL, "%s: pages of %u bytes", path, stat.ms_psize);
-    if (old_length > 0 && end_of_use(index) > old_length) {
+    if (old_length > 0 && index_end_of_use(index) > old_length) {
         /* Opening made it longer, which must not hide this from the next one. */
         (void)!ftruncate(index->fd, (off_t)old_length);
         return benchfs_error_set(err,
@@ -235,7 +235,7 @@ static int check_file(struct index *index,
                                  "%s/data.mdb: cut off: %llu bytes, %llu in use",
                                  path,
                                  (unsigned long long)old_length,
-                                 (unsigned long long)end_of_use(index));
+                                 (unsigned long long)index_end_of_use(index));
     }
     rc = resize(index, 0, index->map_bytes);
     if (rc < 0)
@@ -266,200 +266,6 @@ static int open_environment(struct index *index,
     return check_file(index, path, old_length, err);
 }
 
-/* ---- the journal of a durable index */
-
-#define JOURNAL_MIN   (64 * MIB)
-#define JOURNAL_SHARE 4u /* how many times as long as the index it may be */
-#define FRAME_SIZE    MIB
-
-static void forget_txn(struct index *index);
-
-static const char journal_key[] = "journal-end";
-
-/* In a transaction, and not part of what the journal has. */
-static int journal_end_put(struct index *index, uint64_t end)
-{
-    uint8_t bytes[16];
-    MDB_val key = {sizeof(journal_key) - 1, (void *)(uintptr_t)journal_key};
-    MDB_val value = {sizeof(bytes), bytes};
-
-    codec_put(codec_put(bytes, journal_generation(index->journal), 8), end, 8);
-    return index_status(mdb_put(index->txn, index->dbi[INDEX_META], &key, &value, 0));
-}
-
-static int journal_resume_noted(struct index *index)
-{
-    MDB_val key = {sizeof(journal_key) - 1, (void *)(uintptr_t)journal_key};
-    MDB_val value;
-    const uint8_t *p;
-    uint64_t generation;
-    int rc = index_txn_begin(index);
-
-    if (rc)
-        return rc;
-    rc = index_status(mdb_get(index->txn, index->dbi[INDEX_META], &key, &value));
-    if (rc == 0 && value.mv_size != 16)
-        rc = -EUCLEAN;
-    if (rc == 0) {
-        p = value.mv_data;
-        generation = codec_get(&p, 8);
-        rc = journal_resume(index->journal, generation, codec_get(&p, 8));
-    } else if (rc == -ENOENT) {
-        rc = journal_restart(index->journal);
-    }
-    index_txn_abort(index);
-    return rc;
-}
-
-/* One record of the journal into an index that is made anew. */
-static int record_apply(void *arg, const struct journal_record *record)
-{
-    struct index *index = arg;
-    enum index_db db = (enum index_db)record->db;
-    int rc = 0;
-
-    if (record->db < 0) {
-        if (!index_txn_is_large(index))
-            return 0;
-        rc = index_txn_commit(index);
-        return rc ? rc : index_txn_begin(index);
-    }
-    if (db >= INDEX_N_DBS)
-        return -EUCLEAN;
-    if (!record->is_removal)
-        return index_put(index,
-                         db,
-                         record->key,
-                         record->key_size,
-                         record->value,
-                         record->value_size,
-                         INDEX_FREE);
-    rc = index_delete(index, db, record->key, record->key_size);
-    return rc == -ENOENT ? 0 : rc;
-}
-
-static int rebuild(struct index *index, struct journal *journal)
-{
-    int rc = index_txn_begin(index);
-
-    if (rc == 0)
-        rc = journal_replay(journal, record_apply, index);
-    index->journal = journal;
-    if (rc == 0 && !journal_is_empty(journal))
-        rc = journal_end_put(index, journal_length(journal));
-    if (rc == 0)
-        rc = index_txn_commit(index);
-    index_txn_abort(index);
-    return rc ? rc : journal_adopt(journal);
-}
-
-static int journal_attach(struct index *index,
-                          struct journal *journal,
-                          bool is_intact,
-                          const char *path,
-                          struct benchfs_error *err)
-{
-    int rc;
-
-    if (is_intact) {
-        index->journal = journal;
-        rc = journal_resume_noted(index);
-    } else {
-        rc = rebuild(index, journal);
-    }
-    return rc ? benchfs_error_set(err, -rc, "%s/journal: %s", path, strerror(-rc)) : 0;
-}
-
-/* Before the environment is opened. An index from before this boot, or one that the
- * journal knows more of, is not worth opening. */
-static int journal_prepare(const char *path,
-                           const char *file,
-                           const uint8_t *boot,
-                           struct journal **ret,
-                           bool *ret_is_intact,
-                           struct benchfs_error *err)
-{
-    int rc = journal_open(path, boot, ret, ret_is_intact, err);
-
-    if (rc)
-        return rc;
-    if (access(file, F_OK) < 0)
-        *ret_is_intact = false;
-    if (!*ret_is_intact && unlink(file) < 0 && errno != ENOENT)
-        return benchfs_error_set(err, errno, "%s: %m", file);
-    return 0;
-}
-
-struct journal *index_journal(const struct index *index)
-{
-    return index->journal;
-}
-
-static int db_dump(struct index *index, enum index_db db)
-{
-    MDB_val key, value;
-    int rc = index_seek(index, db, "", 1, &key, &value);
-
-    while (rc == 0) {
-        if (db != INDEX_META || key.mv_size != sizeof(journal_key) - 1
-            || memcmp(key.mv_data, journal_key, key.mv_size) != 0)
-            rc = journal_put(index->journal,
-                             (int)db,
-                             key.mv_data,
-                             key.mv_size,
-                             value.mv_data,
-                             value.mv_size);
-        if (rc == 0 && journal_frame_size(index->journal) > FRAME_SIZE)
-            rc = journal_append(index->journal, mdb_txn_id(index->txn));
-        if (rc == 0)
-            rc = index_next(index, db, &key, &value);
-    }
-    return rc == -ENOENT ? 0 : rc;
-}
-
-int index_journal_trim(struct index *index)
-{
-    int rc = index_txn_begin(index);
-    bool is_placed;
-    int status;
-
-    if (rc == 0)
-        rc = journal_rewrite_begin(index->journal);
-    if (rc) {
-        index_txn_abort(index);
-        index->journal_limit = 2 * journal_length(index->journal);
-        return 0; /* as before; tried again when it is twice as long */
-    }
-    for (int db = 0; db < INDEX_N_DBS && rc == 0; db++) {
-        if (index_is_journaled(index, (enum index_db)db))
-            rc = db_dump(index, (enum index_db)db);
-    }
-    if (rc == 0)
-        rc = journal_append(index->journal, mdb_txn_id(index->txn));
-    rc = journal_rewrite_end(index->journal, rc, &is_placed);
-    index->journal_limit = is_placed ? 0 : 2 * journal_length(index->journal);
-    status = journal_end_put(index, journal_length(index->journal));
-    if (status == 0)
-        status = index_status(mdb_txn_commit(index->txn));
-    else
-        mdb_txn_abort(index->txn);
-    forget_txn(index);
-    if (rc)
-        return is_placed ? rc : 0;
-    return status;
-}
-
-bool index_journal_is_long(const struct index *index)
-{
-    uint64_t limit = JOURNAL_SHARE * end_of_use(index);
-
-    if (limit < JOURNAL_MIN)
-        limit = JOURNAL_MIN;
-    if (limit < index->journal_limit)
-        limit = index->journal_limit;
-    return journal_length(index->journal) > limit;
-}
-
 int index_open(const char *directory,
                uint64_t limit_bytes,
                const uint8_t *boot,
@@ -482,7 +288,7 @@ int index_open(const char *directory,
     }
     rc = make_directory(path, err);
     if (rc == 0 && boot)
-        rc = journal_prepare(path, file, boot, &journal, &is_intact, err);
+        rc = index_journal_prepare(path, file, boot, &journal, &is_intact, err);
     if (rc < 0)
         goto fail;
     if (stat(file, &st) < 0 && errno != ENOENT) {
@@ -498,7 +304,7 @@ int index_open(const char *directory,
     if (rc == 0)
         rc = open_databases(index, path, err);
     if (rc == 0 && journal)
-        rc = journal_attach(index, journal, is_intact, path, err);
+        rc = index_journal_attach(index, journal, is_intact, path, err);
     if (rc < 0)
         goto fail;
     *ret = index;
@@ -636,7 +442,7 @@ int index_txn_begin(struct index *index)
     assert(!index->txn);
     if (index->broken)
         return index->broken;
-    prepare_room(index, end_of_use(index));
+    prepare_room(index, index_end_of_use(index));
     if (index->broken)
         return index->broken;
     rc = mdb_txn_begin(index->env, NULL, 0, &index->txn);
@@ -650,7 +456,7 @@ int index_txn_begin(struct index *index)
     return 0;
 }
 
-static void forget_txn(struct index *index)
+void index_txn_forget(struct index *index)
 {
     index->txn = NULL;
     index->failure = 0;
@@ -660,16 +466,6 @@ static void forget_txn(struct index *index)
         index->cursor[i] = NULL;
 }
 
-/* Before LMDB's commit, so that no commit is missing in it. */
-static int journal_write(struct index *index)
-{
-    int rc;
-
-    index_reserved_note(index);
-    rc = journal_end_put(index, journal_next_end(index->journal));
-    return rc ? rc : journal_append(index->journal, mdb_txn_id(index->txn));
-}
-
 int index_txn_commit(struct index *index)
 {
     bool has_records = index->journal && journal_has_records(index->journal);
@@ -677,7 +473,7 @@ int index_txn_commit(struct index *index)
 
     assert(index->txn);
     if (rc == 0 && has_records)
-        rc = journal_write(index);
+        rc = index_journal_write(index);
     if (rc < 0) {
         index_txn_abort(index);
         return rc;
@@ -686,7 +482,7 @@ int index_txn_commit(struct index *index)
     rc = mdb_txn_commit(index->txn);
     if (rc && has_records)
         journal_take_back(index->journal);
-    forget_txn(index);
+    index_txn_forget(index);
     return index_status(rc);
 }
 
@@ -697,7 +493,7 @@ void index_txn_abort(struct index *index)
     mdb_txn_abort(index->txn);
     if (index->journal)
         journal_forget(index->journal);
-    forget_txn(index);
+    index_txn_forget(index);
 }
 
 bool index_txn_is_open(const struct index *index)
@@ -729,6 +525,6 @@ void index_usage_get(struct index *index, uint64_t *ret_used, uint64_t *ret_limi
 {
     uint64_t freed = walk_free_lists(index, NULL) * INDEX_PAGE_SIZE;
 
-    *ret_used = end_of_use(index) - freed;
+    *ret_used = index_end_of_use(index) - freed;
     *ret_limit = index->map_bytes + available_bytes(index);
 }

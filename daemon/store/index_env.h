@@ -44,6 +44,30 @@ void index_reserved_note(struct index *index);
  * the file is used up. */
 bool index_has_free_run(struct index *index, uint64_t n);
 
+/* Bytes of the file that have been used. */
+uint64_t index_end_of_use(const struct index *index);
+/* The transaction has ended. */
+void index_txn_forget(struct index *index);
+
+/* ---- index_journal.c */
+
+/* Before the environment is opened. An index from before this boot, or one that the
+ * journal knows more of, is not worth opening: *ret_is_intact is false. */
+int index_journal_prepare(const char *path,
+                          const char *file,
+                          const uint8_t *boot,
+                          struct journal **ret,
+                          bool *ret_is_intact,
+                          struct benchfs_error *err);
+/* When it is open: goes on with the journal, or makes the index anew of it. */
+int index_journal_attach(struct index *index,
+                         struct journal *journal,
+                         bool is_intact,
+                         const char *path,
+                         struct benchfs_error *err);
+/* Before LMDB's commit, so that no commit is missing in it. */
+int index_journal_write(struct index *index);
+
 /* LMDB's error as -errno. */
 int index_status(int rc);
 
