@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "store/codec.h"
 #include "store/index_env.h"
 
 /* Pages a change is taken to need: its leaf, and a share of splits; the pages above and
@@ -29,6 +31,46 @@ static int fail(struct index *index, int rc)
         index_txn_fail(index, status);
     return status;
 }
+
+/* ---- sums */
+
+static uint64_t key_hash(enum index_db db, MDB_val key)
+{
+    return hash_bytes((uint64_t)db + 1, key.mv_data, key.mv_size);
+}
+
+static uint32_t sum_of(uint64_t key, const void *value, size_t size)
+{
+    return (uint32_t)hash_bytes(key, value, size);
+}
+
+static void sum_put(uint64_t key, void *value, size_t size)
+{
+    codec_put((uint8_t *)value + size, sum_of(key, value, size), INDEX_SUM_SIZE);
+}
+
+bool index_sum_is_right(enum index_db db, MDB_val key, MDB_val *value)
+{
+    size_t size = value->mv_size - INDEX_SUM_SIZE;
+    const uint8_t *p;
+
+    if (value->mv_size < INDEX_SUM_SIZE)
+        return false;
+    p = (const uint8_t *)value->mv_data + size;
+    if (codec_get(&p, INDEX_SUM_SIZE)
+        != sum_of(key_hash(db, key), value->mv_data, size))
+        return false;
+    value->mv_size = size;
+    return true;
+}
+
+/* Takes the sum off. */
+static int sum_check(enum index_db db, MDB_val key, MDB_val *value)
+{
+    return index_sum_is_right(db, key, value) ? 0 : -EUCLEAN;
+}
+
+/* ---- room */
 
 static MDB_val value_of(const void *data, size_t size)
 {
@@ -115,8 +157,9 @@ int index_get(struct index *index,
     assert(index->txn);
     if (index->failure)
         return index->failure;
+    index_reserved_note(index);
     rc = mdb_get(index->txn, index->dbi[db], &k, ret_value);
-    return rc ? fail(index, rc) : 0;
+    return rc ? fail(index, rc) : sum_check(db, k, ret_value);
 }
 
 /* After the loss of power there are no clients. */
@@ -128,35 +171,28 @@ bool index_is_journaled(const struct index *index, enum index_db db)
 
 void index_reserved_note(struct index *index)
 {
-    if (index->reserved)
+    if (!index->reserved)
+        return;
+    if (index->is_reserved_journaled)
         memcpy(journal_last_value(index->journal, index->reserved_size),
                index->reserved,
                index->reserved_size);
+    sum_put(index->reserved_key, index->reserved, index->reserved_size);
     index->reserved = NULL;
 }
 
+/* `value` NULL: the caller fills it in. */
 static int note_put(
-    struct index *index, enum index_db db, MDB_val key, MDB_val value, bool is_reserved)
+    struct index *index, enum index_db db, MDB_val key, const void *value, size_t size)
 {
     int rc;
 
     if (!index_is_journaled(index, db))
         return 0;
-    rc = journal_put(index->journal,
-                     (int)db,
-                     key.mv_data,
-                     key.mv_size,
-                     is_reserved ? NULL : value.mv_data,
-                     value.mv_size);
-    if (rc) {
+    rc = journal_put(index->journal, (int)db, key.mv_data, key.mv_size, value, size);
+    if (rc)
         index_txn_fail(index, rc);
-        return rc;
-    }
-    if (is_reserved) {
-        index->reserved = value.mv_data;
-        index->reserved_size = value.mv_size;
-    }
-    return 0;
+    return rc;
 }
 
 static int note_remove(struct index *index, enum index_db db, MDB_val key)
@@ -170,24 +206,45 @@ static int note_remove(struct index *index, enum index_db db, MDB_val key)
     return rc;
 }
 
+int index_record_put(struct index *index,
+                     enum index_db db,
+                     MDB_val key,
+                     const void *value,
+                     size_t size,
+                     void **ret_value)
+{
+    MDB_val record = value_of(NULL, size + INDEX_SUM_SIZE);
+    int rc;
+
+    index_reserved_note(index);
+    rc = mdb_put(index->txn, index->dbi[db], &key, &record, MDB_RESERVE);
+    if (rc)
+        return fail(index, rc);
+    *ret_value = record.mv_data;
+    if (value) {
+        memcpy(record.mv_data, value, size);
+        sum_put(key_hash(db, key), record.mv_data, size);
+    }
+    return 0;
+}
+
 static int put(struct index *index,
                enum index_db db,
                MDB_val key,
-               MDB_val *value,
+               const void *value,
+               size_t size,
                enum index_room room,
-               unsigned flags)
+               void **ret_value)
 {
     int rc;
 
     assert(index->txn);
-    rc = take_room(index, db, key, value->mv_size, room);
-    if (rc < 0)
-        return rc;
-    index_reserved_note(index);
-    rc = mdb_put(index->txn, index->dbi[db], &key, value, flags);
-    if (rc)
-        return fail(index, rc);
-    return note_put(index, db, key, *value, (flags & MDB_RESERVE) != 0);
+    rc = take_room(index, db, key, size + INDEX_SUM_SIZE, room);
+    if (rc == 0)
+        rc = index_record_put(index, db, key, value, size, ret_value);
+    if (rc == 0)
+        rc = note_put(index, db, key, value, size);
+    return rc;
 }
 
 int index_put(struct index *index,
@@ -198,9 +255,16 @@ int index_put(struct index *index,
               size_t value_size,
               enum index_room room)
 {
-    MDB_val v = value_of(value, value_size);
+    void *there;
 
-    return put(index, db, value_of(key, key_size), &v, room, 0);
+    assert(value || value_size == 0);
+    return put(index,
+               db,
+               value_of(key, key_size),
+               value ? value : "",
+               value_size,
+               room,
+               &there);
 }
 
 int index_put_reserve(struct index *index,
@@ -211,11 +275,15 @@ int index_put_reserve(struct index *index,
                       enum index_room room,
                       void **ret_value)
 {
-    MDB_val v = value_of(NULL, value_size);
-    int rc = put(index, db, value_of(key, key_size), &v, room, MDB_RESERVE);
+    MDB_val k = value_of(key, key_size);
+    int rc = put(index, db, k, NULL, value_size, room, ret_value);
 
-    if (rc == 0)
-        *ret_value = v.mv_data;
+    if (rc == 0) {
+        index->reserved = *ret_value;
+        index->reserved_size = value_size;
+        index->reserved_key = key_hash(db, k);
+        index->is_reserved_journaled = index_is_journaled(index, db);
+    }
     return rc;
 }
 
@@ -252,8 +320,20 @@ static int cursor_get(struct index *index,
         if (rc)
             return fail(index, rc);
     }
+    index_reserved_note(index);
     rc = mdb_cursor_get(index->cursor[db], key, value, op);
     return rc ? fail(index, rc) : 0;
+}
+
+static int cursor_record(struct index *index,
+                         enum index_db db,
+                         MDB_val *key,
+                         MDB_val *value,
+                         MDB_cursor_op op)
+{
+    int rc = cursor_get(index, db, key, value, op);
+
+    return rc ? rc : sum_check(db, *key, value);
 }
 
 int index_seek(struct index *index,
@@ -265,7 +345,7 @@ int index_seek(struct index *index,
 {
     *ret_key = value_of(key, key_size);
     index->n_deleted = 0;
-    return cursor_get(index, db, ret_key, ret_value, MDB_SET_RANGE);
+    return cursor_record(index, db, ret_key, ret_value, MDB_SET_RANGE);
 }
 
 int index_next(struct index *index,
@@ -273,7 +353,7 @@ int index_next(struct index *index,
                MDB_val *ret_key,
                MDB_val *ret_value)
 {
-    return cursor_get(index, db, ret_key, ret_value, MDB_NEXT);
+    return cursor_record(index, db, ret_key, ret_value, MDB_NEXT);
 }
 
 int index_seek_before(struct index *index,
@@ -286,10 +366,10 @@ int index_seek_before(struct index *index,
     int rc = index_seek(index, db, key, key_size, ret_key, ret_value);
 
     if (rc == -ENOENT)
-        return cursor_get(index, db, ret_key, ret_value, MDB_LAST);
+        return cursor_record(index, db, ret_key, ret_value, MDB_LAST);
     if (rc < 0)
         return rc;
-    return cursor_get(index, db, ret_key, ret_value, MDB_PREV);
+    return cursor_record(index, db, ret_key, ret_value, MDB_PREV);
 }
 
 /* A walk that deletes gives back the pages it empties and goes on with these: however

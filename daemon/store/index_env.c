@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/fault_point.h"
-#include "store/codec.h"
+#include "store/index_pages.h"
 
 #define MIB (UINT64_C(1) << 20)
 /* Free pages a transaction begins with, if there is space: enough for some 1500
@@ -56,6 +56,11 @@ static const char *const db_names[INDEX_N_DBS] = {
     [INDEX_INTENT] = "intent",
     [INDEX_DIRMEMBER] = "dirmember",
 };
+
+const char *index_db_name(enum index_db db)
+{
+    return db_names[db];
+}
 
 int index_status(int rc)
 {
@@ -295,6 +300,10 @@ int index_open(const char *directory,
         rc = benchfs_error_set(err, errno, "%s: %m", file);
         goto fail;
     }
+    if (st.st_size > 0)
+        rc = index_pages_check(file, err);
+    if (rc < 0)
+        goto fail;
     index->map_bytes = (uint64_t)st.st_size & ~(uint64_t)(INDEX_PAGE_SIZE - 1);
     if (index->map_bytes < FILE_MIN_BYTES)
         index->map_bytes = FILE_MIN_BYTES;
@@ -472,6 +481,7 @@ int index_txn_commit(struct index *index)
     int rc = index->failure;
 
     assert(index->txn);
+    index_reserved_note(index);
     if (rc == 0 && has_records)
         rc = index_journal_write(index);
     if (rc < 0) {

@@ -30,15 +30,31 @@ struct index {
     struct journal *journal; /* NULL: the store is not durable */
     uint64_t journal_room;   /* bytes for this transaction's frame and later ones */
     uint64_t journal_limit;  /* not to be trimmed before it is so long */
-    const void *reserved;    /* value that the caller fills in; NULL */
+    void *reserved;          /* value that the caller fills in; NULL */
     size_t reserved_size;
+    uint64_t reserved_key; /* what its sum begins with */
+    bool is_reserved_journaled;
 };
 
 /* Whether changes of it go to the journal. */
 bool index_is_journaled(const struct index *index, enum index_db db);
-/* What the transaction has changed goes to the journal: the value reserved last, and
- * then this. */
+/* The value reserved last is there: its sum is put behind it, and it goes to the
+ * journal. */
 void index_reserved_note(struct index *index);
+
+/* Behind every value stands a sum of database, key and value. */
+#define INDEX_SUM_SIZE 4u
+/* Whether it is right; takes it off. */
+bool index_sum_is_right(enum index_db db, MDB_val key, MDB_val *value);
+const char *index_db_name(enum index_db db);
+/* The record alone: neither room nor journal. `value` NULL: *ret_value is to be filled
+ * in, and given its sum. */
+int index_record_put(struct index *index,
+                     enum index_db db,
+                     MDB_val key,
+                     const void *value,
+                     size_t size,
+                     void **ret_value);
 
 /* Whether LMDB can find n adjacent pages among those freed; slow, for when the end of
  * the file is used up. */

@@ -21,15 +21,14 @@ static int journal_end_put(struct index *index, uint64_t end)
 {
     uint8_t bytes[16];
     MDB_val key = {sizeof(journal_key) - 1, (void *)(uintptr_t)journal_key};
-    MDB_val value = {sizeof(bytes), bytes};
+    void *there;
 
     codec_put(codec_put(bytes, journal_generation(index->journal), 8), end, 8);
-    return index_status(mdb_put(index->txn, index->dbi[INDEX_META], &key, &value, 0));
+    return index_record_put(index, INDEX_META, key, bytes, sizeof(bytes), &there);
 }
 
 static int journal_resume_noted(struct index *index)
 {
-    MDB_val key = {sizeof(journal_key) - 1, (void *)(uintptr_t)journal_key};
     MDB_val value;
     const uint8_t *p;
     uint64_t generation;
@@ -37,7 +36,7 @@ static int journal_resume_noted(struct index *index)
 
     if (rc)
         return rc;
-    rc = index_status(mdb_get(index->txn, index->dbi[INDEX_META], &key, &value));
+    rc = index_get(index, INDEX_META, journal_key, sizeof(journal_key) - 1, &value);
     if (rc == 0 && value.mv_size != 16)
         rc = -EUCLEAN;
     if (rc == 0) {
@@ -130,10 +129,8 @@ int index_journal_prepare(const char *path,
 
 int index_journal_write(struct index *index)
 {
-    int rc;
+    int rc = journal_end_put(index, journal_next_end(index->journal));
 
-    index_reserved_note(index);
-    rc = journal_end_put(index, journal_next_end(index->journal));
     return rc ? rc : journal_append(index->journal, mdb_txn_id(index->txn));
 }
 

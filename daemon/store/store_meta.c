@@ -9,7 +9,7 @@
 #include "store/store_impl.h"
 #include "store/survey.h"
 
-#define STORE_FORMAT     1u
+#define STORE_FORMAT     2u
 #define STORE_RECORD_MIN 21u
 #define JOB_MAX          255u
 #define SEQ_STEP         4096u
