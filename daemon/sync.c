@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/disk_wait.h"
 #include "daemon/op.h"
 
 /* After a change that nobody has asked to be safe. */
@@ -14,11 +15,8 @@
 
 struct sync {
     struct shard *shard;
-    pthread_t thread;
-    sem_t go;
-    atomic_bool is_ending;
+    struct disk_wait *disk;
     struct store_sync current;
-    atomic_bool is_done; /* the thread is done with `current` */
     bool is_running;
     bool is_marked; /* its data is on the disk, now the journal is to be */
     bool is_wanted; /* for those who wait, or because it is time */
@@ -27,24 +25,6 @@ struct sync {
     struct list waiters; /* struct task of ops, with their sync_number */
     struct shard_timer timer;
 };
-
-static void *sync_main(void *arg)
-{
-    struct sync *sync = arg;
-
-    for (;;) {
-        while (sem_wait(&sync->go) && errno == EINTR)
-            continue;
-        if (atomic_load(&sync->is_ending))
-            return NULL;
-        if (sync->is_marked)
-            store_sync_run_journal(&sync->current);
-        else
-            store_sync_run_data(&sync->current);
-        atomic_store(&sync->is_done, true);
-        rpc_wake(sync->shard->rpc);
-    }
-}
 
 static void timer_fire(struct shard_timer *timer)
 {
@@ -64,12 +44,10 @@ int sync_create(struct shard *shard)
     sync->shard = shard;
     list_init(&sync->waiters);
     shard_timer_init(&sync->timer, timer_fire);
-    sem_init(&sync->go, 0, 0);
-    rc = pthread_create(&sync->thread, NULL, sync_main, sync);
+    rc = disk_wait_create(shard->rpc, &sync->disk);
     if (rc) {
-        sem_destroy(&sync->go);
         free(sync);
-        return -rc;
+        return rc;
     }
     shard->sync = sync;
     return 0;
@@ -81,12 +59,9 @@ void sync_destroy(struct shard *shard)
 
     if (!sync)
         return;
-    atomic_store(&sync->is_ending, true);
-    sem_post(&sync->go);
-    pthread_join(sync->thread, NULL);
+    disk_wait_destroy(sync->disk);
     if (sync->is_running)
         (void)store_sync_end(shard->store, &sync->current);
-    sem_destroy(&sync->go);
     free(sync);
     shard->sync = NULL;
 }
@@ -177,18 +152,18 @@ static void sync_begin(struct sync *sync)
     }
     sync->is_running = true;
     sync->is_marked = false;
-    sem_post(&sync->go);
+    disk_wait_start(sync->disk, sync->current.arena_fd);
 }
 
-/* The thread has done a half; the next one, or the end. */
-static void half_ended(struct sync *sync)
+/* The disk has done a half; the next one, or the end. */
+static void half_ended(struct sync *sync, int status)
 {
     struct store *store = sync->shard->store;
 
-    atomic_store(&sync->is_done, false);
+    sync->current.status = status;
     if (!sync->is_marked && store_sync_mark(store, &sync->current) == 0) {
         sync->is_marked = true;
-        sem_post(&sync->go);
+        disk_wait_start(sync->disk, sync->current.journal_fd);
         return;
     }
     sync->is_running = false;
@@ -198,11 +173,12 @@ static void half_ended(struct sync *sync)
 void sync_progress(struct shard *shard)
 {
     struct sync *sync = shard->sync;
+    int status;
 
     if (!sync)
         return;
-    if (sync->is_running && atomic_load(&sync->is_done))
-        half_ended(sync);
+    if (sync->is_running && disk_wait_is_done(sync->disk, &status))
+        half_ended(sync, status);
     if (sync->is_running)
         return;
     if (sync->is_wanted)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A shard's syncs with the disk, of a durable store: one thread that waits for the disk
- * in place of the shard's. Syncs are begun for those who wait for one, one for all that
- * have come meanwhile; and some seconds after a change, so that freed space comes back
- * and not much is lost with the power. Nothing of this for a store that is not durable.
+ * A shard's syncs with the disk, of a durable store. disk_wait.h waits for the disk in
+ * place of the shard's thread. Syncs are begun for those who wait for one, one for all
+ * that have come meanwhile; and some seconds after a change, so that freed space comes
+ * back and not much is lost with the power. Nothing of this for a store that is not
+ * durable.
  */
 #ifndef BENCHFS_DAEMON_SYNC_H
 #define BENCHFS_DAEMON_SYNC_H
@@ -12,7 +13,7 @@
 
 struct op;
 
-/* Starts the thread, if the store is durable. 0 or -errno. */
+/* If the store is durable. 0 or -errno. */
 int sync_create(struct shard *shard);
 /* After the shard's thread has ended. Waits for the disk. */
 void sync_destroy(struct shard *shard);

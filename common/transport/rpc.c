@@ -372,6 +372,11 @@ void rpc_wait(struct rpc *rpc, int timeout_ms)
     rpc_disarm(rpc);
 }
 
+int rpc_watch_fd(struct rpc *rpc, int fd)
+{
+    return epoll_add(rpc, fd);
+}
+
 int rpc_wait_fd(const struct rpc *rpc)
 {
     return rpc->epoll_fd;

@@ -305,6 +305,10 @@ bool rpc_status_is_transient(int status);
 /* Starts and progresses until done; for single-threaded users (plugin, CLI, tests). */
 int rpc_call_sync(struct rpc_peer *peer, struct rpc_call *call);
 
+/* rpc_wait() also ends when `fd` is readable, which is the caller's to read. Closing it
+ * ends that. 0 or -errno. */
+int rpc_watch_fd(struct rpc *rpc, int fd);
+
 /* From now on calls end with their connection, whatever the peers' patience; those that
  * wait for one end with the next rpc_progress(). For a server that is about to end. */
 void rpc_give_up_waiting(struct rpc *rpc);

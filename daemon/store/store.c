@@ -373,11 +373,6 @@ int store_sync_begin(struct store *store, struct store_sync *ret)
     return 0;
 }
 
-void store_sync_run_data(struct store_sync *sync)
-{
-    sync->status = fdatasync(sync->arena_fd) < 0 ? -errno : 0;
-}
-
 int store_sync_mark(struct store *store, struct store_sync *sync)
 {
     struct journal *journal = index_journal(store->index);
@@ -396,11 +391,6 @@ int store_sync_mark(struct store *store, struct store_sync *sync)
     }
     sync->is_unmarked = sync->status != 0;
     return sync->status;
-}
-
-void store_sync_run_journal(struct store_sync *sync)
-{
-    sync->status = fdatasync(sync->journal_fd) < 0 ? -errno : 0;
 }
 
 int store_sync_end(struct store *store, struct store_sync *sync)

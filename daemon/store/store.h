@@ -70,25 +70,24 @@ void store_txn_abort(struct store *store);
 /*
  * A durable store survives the loss of power: it is then as it was when its last sync
  * that has succeeded, or a later one, began. One goes on at a time. The thread that
- * owns the store begins it, marks it and ends it, between transactions; any thread runs
- * its two halves meanwhile, which wait for the disk: first the data, then, with the
- * mark that says so, the journal. What has been freed since the last sync is not given
- * out again before the next has ended: the old content may be wanted back.
+ * owns the store begins it, marks it and ends it, between transactions. Its two halves
+ * are for the caller to have done meanwhile, and to put their `status` in:
+ * fdatasync(arena_fd) before the mark, and fdatasync(journal_fd) after it. What has
+ * been freed since the last sync is not given out again before the next has ended: the
+ * old content may be wanted back.
  */
 struct store_sync {
     int arena_fd;             /* the store's own */
-    int journal_fd;           /* -1: not yet */
+    int journal_fd;           /* once marked; closed by the end */
     uint64_t generation, end; /* what will be safe, as a place in the journal */
-    int status;               /* -errno of what has run so far */
+    int status;               /* 0, or -errno of a half */
     bool is_unmarked;         /* the disk is fine, there was only no mark */
 };
 bool store_is_durable(const struct store *store);
 /* 0 or -errno; -EIO: one has failed before, and nobody knows what the disk has. */
 int store_sync_begin(struct store *store, struct store_sync *ret);
-void store_sync_run_data(struct store_sync *sync);
-/* 0, then comes store_sync_run_journal(); else -errno, then store_sync_end(). */
+/* 0, then comes the second half; else -errno, then store_sync_end(). */
 int store_sync_mark(struct store *store, struct store_sync *sync);
-void store_sync_run_journal(struct store_sync *sync);
 int store_sync_end(struct store *store, struct store_sync *sync); /* its status */
 /* Whether something was committed since the last sync began; how much of it was freed.
  */
