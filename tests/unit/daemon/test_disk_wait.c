@@ -53,6 +53,7 @@ static int status_wait(struct rpc *rpc, struct disk_wait *wait)
 
 static void waits(void)
 {
+    static const char data[8 << 20];
     struct rpc *rpc = rpc_new();
     struct disk_wait *wait;
     struct unit_dir dir;
@@ -66,7 +67,8 @@ static void waits(void)
     assert_int_equal(pipe(ends), 0);
     assert_int_equal(disk_wait_create(rpc, &wait), 0);
     for (int i = 0; i < 20; i++) {
-        assert_int_equal(pwrite(fd, "x", 1, i), 1);
+        /* so much that the disk is not done at once */
+        assert_int_equal(pwrite(fd, data, sizeof(data), 0), sizeof(data));
         disk_wait_start(wait, fd);
         assert_int_equal(status_wait(rpc, wait), 0);
     }
