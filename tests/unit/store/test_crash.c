@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A process that uses a store is killed at random moments, over and over. What it had
- * acknowledged is there afterwards, and nothing is half done.
+ * A process that uses a store is killed at random moments, over and over; and at
+ * machine instructions spread over a commit, which is LMDB's steps and the arena's.
+ * What it had acknowledged is there afterwards, and nothing is half done.
  *
  * Batch k makes file k with content that follows from k, cuts file k-10 to half, makes
  * a hole in file k-20, writes over a part of file k-30, removes file k-50, and notes k
@@ -9,12 +10,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
 #define ROUNDS      25
+#define STEPS_MAX   250000u /* instructions looked at one by one */
 #define KEPT        50
 #define CONTENT_MAX 30000u
 #define HOLE_BEGIN  100u
@@ -75,7 +78,8 @@ static void remove_file(struct store *store, uint64_t k)
     assert_int_equal(store_inode_remove(store, ino), 0);
 }
 
-static void do_batch(struct store *store, uint64_t k)
+/* All of it but the commit. */
+static void begin_batch(struct store *store, uint64_t k)
 {
     uint8_t over[OVER_END - OVER_BEGIN];
 
@@ -99,6 +103,11 @@ static void do_batch(struct store *store, uint64_t k)
     if (k > KEPT)
         remove_file(store, k - KEPT);
     assert_int_equal(store_xattr_set(store, 1, "batch", 5, &k, sizeof(k), 0), 0);
+}
+
+static void do_batch(struct store *store, uint64_t k)
+{
+    begin_batch(store, k);
     assert_int_equal(store_txn_commit(store), 0);
 }
 
@@ -233,9 +242,125 @@ static void test_kill(void **state)
     fixture_fini(&f);
 }
 
+/* ---- at an instruction */
+
+/* The child: stops before a commit and after it. */
+static void commit_slowly(const struct store_config *config)
+{
+    struct benchfs_error err;
+    struct store *store;
+
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0
+        || store_open(config, &store, &err) < 0)
+        _exit(1);
+    begin_batch(store, last_batch(store) + 1);
+    raise(SIGSTOP);
+    if (store_txn_commit(store) < 0)
+        _exit(1);
+    raise(SIGSTOP);
+    _exit(0);
+}
+
+/* Killed after so many instructions of a commit. Returns how many there were; with
+ * *ret_is_over, the commit had ended. */
+static uint64_t
+commit_and_kill(const struct store_config *config, uint64_t n, bool *ret_is_over)
+{
+    uint64_t steps = 0;
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        commit_slowly(config);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (!WIFSTOPPED(status))
+        skip(); /* nobody may be traced here */
+    assert_int_equal(WSTOPSIG(status), SIGSTOP);
+    do {
+        assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSTOPPED(status));
+        *ret_is_over = WSTOPSIG(status) == SIGSTOP;
+    } while (!*ret_is_over && ++steps < n);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return steps;
+}
+
+/* Spread over the commit, and half of them over its end, where it becomes true. After a
+ * kill it is a little longer than the first time. */
+static uint64_t kill_at(uint64_t n_steps, uint64_t i, uint64_t n, uint64_t *seed)
+{
+    uint64_t from = i % 2 ? n_steps - n_steps / 10 : 0;
+    uint64_t range = n_steps + n_steps / 5 - from;
+
+    return from + range * i / n + next_random(seed) % (range / n + 2);
+}
+
+static void steps_run(bool is_durable)
+{
+    struct benchfs_error err = BENCHFS_ERROR_INIT;
+    struct fixture f;
+    uint64_t seed = clock_now_ns() | 1, n_steps, n_kills, n_before = 0;
+    bool is_over;
+
+    fixture_init(&f, 4 * MIB);
+    store_close(f.store);
+    if (is_durable) {
+        assert_int_equal(store_remove(f.config.directory, &err), 0);
+        f.config.is_durable = true;
+    }
+    fixture_open(&f);
+    for (uint64_t k = 1; k <= KEPT + 10; k++)
+        do_batch(f.store, k);
+    store_close(f.store);
+    n_steps = commit_and_kill(&f.config, UINT64_MAX, &is_over);
+    assert_true(is_over);
+    n_kills = STEPS_MAX / n_steps;
+    for (uint64_t i = 0; i < n_kills; i++) {
+        uint64_t before, after;
+
+        fixture_open(&f);
+        before = last_batch(f.store);
+        store_close(f.store);
+        commit_and_kill(&f.config, kill_at(n_steps, i, n_kills, &seed), &is_over);
+        fixture_open(&f);
+        fixture_check(&f);
+        after = last_batch(f.store);
+        assert_in_range(after, is_over ? before + 1 : before, before + 1);
+        n_before += after == before;
+        check_state(&f, after);
+        store_close(f.store);
+    }
+    print_message("%llu kills within %llu instructions, %llu before it was committed\n",
+                  (unsigned long long)n_kills,
+                  (unsigned long long)n_steps,
+                  (unsigned long long)n_before);
+    fixture_open(&f);
+    fixture_fini(&f);
+    assert_in_range(n_before, 1, n_kills - 1);
+}
+
+static void test_kill_in_commit(void **state)
+{
+    (void)state;
+    steps_run(false);
+}
+
+static void test_kill_in_durable_commit(void **state)
+{
+    (void)state;
+    steps_run(true);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_kill)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_kill_in_commit),
+        cmocka_unit_test(test_kill_in_durable_commit),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
