@@ -31,6 +31,16 @@ static void usage_print(const char *label, const struct json_cursor *at)
            cli_json_u64(at, "inodes_used"));
 }
 
+static bool node_is_lost(const struct json_cursor *node)
+{
+    struct json_cursor at;
+    bool is_lost = false;
+
+    if (json_cursor_member(node, "is_lost", &at, NULL) == 0)
+        (void)json_get_bool(&at, &is_lost, NULL);
+    return is_lost;
+}
+
 static void status_print(const struct json *status)
 {
     struct json_cursor root = json_cursor_root(status, "status");
@@ -49,7 +59,10 @@ static void status_print(const struct json *status)
         char label[64];
 
         snprintf(label, sizeof(label), "  %s", cli_json_text(&node, "host"));
-        usage_print(label, &node);
+        if (node_is_lost(&node))
+            printf("%-10s lost\n", label);
+        else
+            usage_print(label, &node);
     }
 }
 

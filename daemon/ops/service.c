@@ -80,15 +80,20 @@ int op_statfs(struct op *op)
 
 /* ---- status */
 
+struct status_node {
+    struct msg_statfs_reply usage;
+    bool is_lost; /* or a part of it */
+};
+
 struct status_sum {
     struct msg_statfs_reply total;
-    struct msg_statfs_reply *nodes; /* n_nodes */
+    struct status_node *nodes; /* n_nodes */
 };
 
 static void
 status_add(struct status_sum *sum, uint32_t node, const struct msg_statfs_reply *part)
 {
-    struct msg_statfs_reply *into[] = {&sum->total, &sum->nodes[node]};
+    struct msg_statfs_reply *into[] = {&sum->total, &sum->nodes[node].usage};
 
     for (size_t i = 0; i < 2; i++) {
         into[i]->capacity_bytes += part->capacity_bytes;
@@ -98,21 +103,30 @@ status_add(struct status_sum *sum, uint32_t node, const struct msg_statfs_reply 
     }
 }
 
+/* A node that is lost has no part in the sums. */
 static int status_gather(struct op *op, struct status_sum *sum)
 {
     const struct endpoint_table *table = &op->shard->server->table;
+    uint32_t n = op->shard->n_targets - 1;
     struct msg_statfs_reply part;
     struct peer_call *calls;
     int rc = peer_call_others(op, OP_STATFS, NULL, 0, &calls);
 
+    if (calls)
+        rc = peer_calls_reachable(op, calls, n);
     statfs_local(op->shard, &part);
     status_add(sum, table->endpoints[op->shard->target].node, &part);
-    for (uint32_t i = 0; rc == 0 && i < op->shard->n_targets - 1; i++) {
+    for (uint32_t i = 0; rc == 0 && i < n; i++) {
         const struct rpc_call *call = &calls[i].rpc;
+        uint32_t node = table->endpoints[call->target].node;
 
+        if (call->status) {
+            sum->nodes[node].is_lost = true;
+            continue;
+        }
         rc = msg_statfs_reply_decode(&part, call->reply, call->reply_len);
         if (rc == 0)
-            status_add(sum, table->endpoints[call->target].node, &part);
+            status_add(sum, node, &part);
     }
     free(calls);
     return rc;
@@ -157,7 +171,9 @@ static int status_nodes_put(struct json *status,
         put_u64(node, "node", n, &rc);
         if (rc == 0)
             rc = json_set(node, "host", json_make_string(host_of_node(table, n)));
-        put_usage(node, &sum->nodes[n], &rc);
+        if (rc == 0)
+            rc = json_set(node, "is_lost", json_make_bool(sum->nodes[n].is_lost));
+        put_usage(node, &sum->nodes[n].usage, &rc);
     }
     return rc;
 }

@@ -4,7 +4,7 @@
 In WORK it makes `ready`, waits for `cut` (a node can't be reached), makes `cut-seen`, waits for
 `mended`, makes `mended-seen`, waits for `lost` (it can't be reached again, and Slurm knows), and
 ends when it has seen that the rest is usable. once: ends after `cut-seen`."""
-import collections, errno, os, sys, time
+import collections, errno, json, os, subprocess, sys, time
 
 top, work = sys.argv[1:3]
 FILES, LIMIT = 60, 15.0  # seconds for one operation
@@ -57,6 +57,13 @@ def survey(tag):
     return collections.Counter(reads), collections.Counter(creates)
 
 
+def lost_nodes():
+    """As `benchfs status` has them."""
+    status = subprocess.run([os.environ["STATUS_COMMAND"], "status", "--json"],
+                            stdout=subprocess.PIPE, check=True)
+    return [node["node"] for node in json.loads(status.stdout)["nodes"] if node["is_lost"]]
+
+
 def survey_cut(tag):
     """Some of the files are on the node that is gone; the others are as before."""
     deadline = time.monotonic() + 60
@@ -69,6 +76,7 @@ def survey_cut(tag):
         assert FILES / 4 < counts["ok"] < FILES
     # it is known by then, and nobody waits
     assert time.monotonic() - begin < 5, time.monotonic() - begin
+    assert lost_nodes() == [2], lost_nodes()
     with os.scandir(top) as entries:  # those of the others come, and then the error
         n = 0
         try:

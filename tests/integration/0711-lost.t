@@ -22,7 +22,7 @@ link() { in_node n3 ip link set eth0 "$1"; }
 # State NAME is reached when the program says so; it has ended if it never does.
 reached() { [[ -e $work/$1 ]] || ! kill -0 "$pid" 2>/dev/null; }
 
-as_user env BENCHFS_REQUEST_TIMEOUT=4s BENCHFS_CONNECT_TIMEOUT=2s srun --no-kill -N3 --benchfs=on \
+as_user env BENCHFS_REQUEST_TIMEOUT=4s BENCHFS_CONNECT_TIMEOUT=2s STATUS_COMMAND="$build/bin/benchfs" srun --no-kill -N3 --benchfs=on \
     "$work/task" "$test_root" "$work" >"$work/out" 2>&1 &
 pid=$!
 wait_for 60 reached ready
@@ -47,7 +47,7 @@ link up
 nodes_idle() { [[ $(as_root sinfo --noheader --states=idle --format=%D) == 3 ]]; }
 ok "the node is back" wait_for 60 nodes_idle
 rm -f "$work"/ready "$work"/cut*
-as_user env BENCHFS_RESTART_LIMIT=0 BENCHFS_REQUEST_TIMEOUT=4s BENCHFS_CONNECT_TIMEOUT=2s \
+as_user env BENCHFS_RESTART_LIMIT=0 BENCHFS_REQUEST_TIMEOUT=4s BENCHFS_CONNECT_TIMEOUT=2s STATUS_COMMAND="$build/bin/benchfs" \
     srun --no-kill -N3 --benchfs=on "$work/task" "$test_root" "$work" once >"$work/out" 2>&1 &
 pid=$!
 wait_for 60 reached ready
