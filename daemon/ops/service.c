@@ -116,7 +116,7 @@ static int status_gather(struct op *op, struct status_sum *sum)
         rc = peer_calls_reachable(op, calls, n);
     statfs_local(op->shard, &part);
     status_add(sum, table->endpoints[op->shard->target].node, &part);
-    for (uint32_t i = 0; rc == 0 && i < n; i++) {
+    for (uint32_t i = 0; rc == 0 && calls && i < n; i++) {
         const struct rpc_call *call = &calls[i].rpc;
         uint32_t node = table->endpoints[call->target].node;
 

@@ -398,7 +398,7 @@ static int meta_get(const struct pages *pages, uint64_t number, struct meta *ret
 /* That of the last commit. They take turns. */
 static int meta_find(const struct pages *pages, struct meta *ret)
 {
-    struct meta metas[N_METAS];
+    struct meta metas[N_METAS] = {0};
     unsigned last;
     int rc = meta_get(pages, 0, &metas[0]);
 
@@ -419,7 +419,7 @@ static int file_check(struct pages *pages, uint64_t size)
 {
     struct tree free_tree = {.pages = pages, .kind = TREE_FREE, .name = "free pages"};
     struct tree main_tree = {.pages = pages, .kind = TREE_MAIN, .name = "databases"};
-    struct meta meta;
+    struct meta meta = {0};
     int rc;
 
     if (size < (uint64_t)N_METAS * INDEX_PAGE_SIZE)
