@@ -92,24 +92,22 @@ static int dir_fill(struct client_dir *dir)
 
 static int dir_take(struct client_dir *dir, struct client_dirent *ret)
 {
-    uint64_t ino = wire_get_u64(&dir->reader);
-    uint32_t type = wire_get_u32(&dir->reader);
-    uint64_t cookie = wire_get_u64(&dir->reader);
-    struct wire_text name = wire_get_name(&dir->reader);
+    struct wire_dirent entry;
 
+    wire_get_dirent(&dir->reader, &entry);
     dir->n_left--;
-    if (dir->reader.failed || cookie == 0 || cookie > POSITION_COOKIE_MAX
+    if (dir->reader.failed || entry.cookie > POSITION_COOKIE_MAX
         || (dir->n_left == 0 && wire_reader_finish(&dir->reader) < 0)) {
         dir->n_left = 0;
         return -EPROTO;
     }
-    memcpy(dir->name, name.data, name.len);
-    dir->name[name.len] = '\0';
-    dir->cookie = cookie;
-    ret->ino = ino;
-    ret->type = type;
+    memcpy(dir->name, entry.name.data, entry.name.len);
+    dir->name[entry.name.len] = '\0';
+    dir->cookie = entry.cookie;
+    ret->ino = entry.ino;
+    ret->type = entry.type;
     ret->name = dir->name;
-    ret->next = position_make(dir->target, cookie);
+    ret->next = position_make(dir->target, entry.cookie);
     return 1;
 }
 

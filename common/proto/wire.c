@@ -217,6 +217,24 @@ int wire_header_decode(struct wire_header *header, const uint8_t *buf, size_t le
     return 0;
 }
 
+void wire_put_dirent(struct wire_writer *w, const struct wire_dirent *entry)
+{
+    wire_put_u64(w, entry->ino);
+    wire_put_u32(w, entry->type);
+    wire_put_u64(w, entry->cookie);
+    wire_put_text(w, entry->name);
+}
+
+void wire_get_dirent(struct wire_reader *r, struct wire_dirent *ret)
+{
+    ret->ino = wire_get_u64(r);
+    ret->type = wire_get_u32(r);
+    ret->cookie = wire_get_u64(r);
+    ret->name = wire_get_name(r);
+    if (ret->cookie == 0)
+        r->failed = true;
+}
+
 void wire_put_attr(struct wire_writer *w, const struct wire_attr *attr)
 {
     wire_put_u64(w, attr->ino);

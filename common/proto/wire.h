@@ -129,6 +129,17 @@ struct wire_attr {
     uint8_t layout;      /* enum layout */
 };
 
+/* An entry of READDIR's payload. */
+struct wire_dirent {
+    uint64_t ino;
+    uint32_t type;         /* of the mode */
+    uint64_t cookie;       /* not 0 */
+    struct wire_text name; /* a path component, into the message */
+};
+
+void wire_put_dirent(struct wire_writer *w, const struct wire_dirent *entry);
+void wire_get_dirent(struct wire_reader *r, struct wire_dirent *ret);
+
 void wire_put_attr(struct wire_writer *w, const struct wire_attr *attr);
 void wire_get_attr(struct wire_reader *r, struct wire_attr *ret_attr);
 

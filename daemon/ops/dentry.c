@@ -526,10 +526,13 @@ static int listing_add(void *arg, const struct store_dirent *entry)
         listing->run_start = start;
         listing->run_entries = listing->n_entries;
     }
-    wire_put_u64(w, entry->ino);
-    wire_put_u32(w, entry->type);
-    wire_put_u64(w, entry->cookie);
-    wire_put_text(w, (struct wire_text){.data = entry->name, .len = entry->name_len});
+    wire_put_dirent(w,
+                    &(struct wire_dirent){
+                        .ino = entry->ino,
+                        .type = entry->type,
+                        .cookie = entry->cookie,
+                        .name = {.data = entry->name, .len = entry->name_len},
+                    });
     if (w->failed) {
         w->failed = false;
         w->length = listing->run_start;

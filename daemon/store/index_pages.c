@@ -427,6 +427,8 @@ static int file_check(struct pages *pages, uint64_t size)
     rc = meta_find(pages, &meta);
     if (rc)
         return rc;
+    if (meta.last_page < N_METAS - 1)
+        return damage(pages, "its first page is damaged");
     if (meta.last_page >= size / INDEX_PAGE_SIZE)
         return damage(pages,
                       "cut off: %llu pages, %llu in use",
