@@ -220,6 +220,27 @@ int client_statfs(struct client *client,
                   struct msg_statfs_reply *ret); /* sums over all targets */
 
 /*
+ * Connections: one for each target, made when it is first needed and kept, shared by
+ * all threads. A client that has closed those to other nodes keeps what it has open
+ * there, as its node's daemon speaks for it.
+ */
+struct client_connection {
+    uint32_t target;
+    const char *host; /* of the client; as long as it is open */
+    bool is_local;    /* to a daemon of this node */
+    bool is_connected;
+    uint64_t n_connects;
+};
+/* Those that are, or were, there; the first `max` of them into `list`. Returns their
+ * number. */
+uint32_t
+client_connections(struct client *client, struct client_connection *list, uint32_t max);
+/* Makes those that are not there. 0 or the first failure. */
+int client_connect_all(struct client *client);
+/* Closes those to other nodes that no request is under way on; returns their number. */
+uint32_t client_disconnect_all(struct client *client);
+
+/*
  * One request of any op to one target, for the stager, the command and the plugin. The
  * reply's body is copied to reply (size reply_cap), its payload to recv.
  */

@@ -37,6 +37,8 @@ struct engine {
     struct list posted;  /* sets to be started */
     struct list waiting; /* sets whose threads sleep on `changed` */
     bool is_owned;
+    unsigned n_visitors; /* threads that want the right, and not to wait for a call */
+    pthread_cond_t given_back;
     struct engine_set *sleeper; /* its thread is in poll() */
     unsigned sleeper_rpcs;      /* how many rpcs it polls */
     uint64_t sleeper_until_ns;
@@ -77,6 +79,7 @@ int engine_create(const struct engine_config *config,
         return -ENOMEM;
     engine->config = *config;
     pthread_mutex_init(&engine->lock, NULL);
+    pthread_cond_init(&engine->given_back, NULL);
     list_init(&engine->posted);
     list_init(&engine->waiting);
     atomic_init(&engine->has_posted, false);
@@ -116,6 +119,7 @@ void engine_destroy(struct engine *engine)
     for (unsigned i = 0; i < RPC_COUNT; i++)
         rpc_destroy(engine->rpcs[i]);
     proc_fd_close(&engine->wake_fd);
+    pthread_cond_destroy(&engine->given_back);
     pthread_mutex_destroy(&engine->lock);
     free(engine);
 }
@@ -363,6 +367,8 @@ static void release(struct engine *engine, bool is_armed, uint64_t until_ns)
 {
     const uint64_t slack_ns = 2 * CLOCK_NS_PER_MS;
 
+    if (engine->n_visitors > 0)
+        pthread_cond_signal(&engine->given_back);
     if (!engine->sleeper) {
         engine->is_owned = false;
         return;
@@ -520,6 +526,69 @@ void engine_run(struct engine *engine, struct engine_set *set)
 {
     if (post(engine, set))
         engine_wait(engine, set);
+}
+
+/* ---- the pool */
+
+/* Between visit_begin() and visit_end() the rpcs are this thread's, without the lock.
+ */
+static void visit_begin(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    engine->n_visitors++;
+    while (engine->is_owned)
+        pthread_cond_wait(&engine->given_back, &engine->lock);
+    engine->n_visitors--;
+    engine->is_owned = true;
+    pthread_mutex_unlock(&engine->lock);
+}
+
+static void visit_end(struct engine *engine)
+{
+    pthread_mutex_lock(&engine->lock);
+    release(engine, false, 0);
+    posted_flush(engine);
+    pthread_mutex_unlock(&engine->lock);
+}
+
+uint32_t
+engine_connections(struct engine *engine, struct engine_connection *list, uint32_t max)
+{
+    uint32_t n = 0;
+
+    visit_begin(engine);
+    for (uint32_t i = 0; i < engine->n_peers; i++) {
+        struct engine_connection connection = {.peer = i};
+
+        if (!engine->peers[i])
+            continue;
+        connection.is_local = rpc_peer_is_local(engine->peers[i]);
+        connection.state = rpc_peer_state_get(engine->peers[i], &connection.n_connects);
+        if (connection.state == RPC_PEER_NONE && connection.n_connects == 0)
+            continue;
+        if (n < max)
+            list[n] = connection;
+        n++;
+    }
+    visit_end(engine);
+    return n;
+}
+
+uint32_t engine_disconnect(struct engine *engine)
+{
+    uint32_t n = 0;
+
+    visit_begin(engine);
+    for (uint32_t i = 0; i < engine->n_peers; i++) {
+        struct rpc_peer *peer = engine->peers[i];
+        uint64_t n_connects;
+
+        if (peer && !rpc_peer_is_local(peer)
+            && rpc_peer_state_get(peer, &n_connects) == RPC_PEER_CONNECTED)
+            n += rpc_peer_disconnect(peer) == 0;
+    }
+    visit_end(engine);
+    return n;
 }
 
 void engine_stats_get(struct engine *engine, struct engine_stats *ret)

@@ -92,6 +92,22 @@ bool engine_test(struct engine *engine, struct engine_set *set);
 /* Starts and waits; cheaper than the two. */
 void engine_run(struct engine *engine, struct engine_set *set);
 
+/* ---- the pool: a connection for each peer, made with its first call and kept ---- */
+
+struct engine_connection {
+    uint32_t peer;
+    bool is_local;
+    enum rpc_peer_state state;
+    uint64_t n_connects;
+};
+/* Those that are, or have been, made; the first `max` of them into `list`. Returns how
+ * many there are. Any thread. */
+uint32_t
+engine_connections(struct engine *engine, struct engine_connection *list, uint32_t max);
+/* Closes those to other nodes over which no call is under way; returns how many. The
+ * next call makes them again. Any thread. */
+uint32_t engine_disconnect(struct engine *engine);
+
 struct engine_stats {
     uint64_t sets;       /* started */
     uint64_t sleeps;     /* a thread slept on the descriptors */

@@ -98,6 +98,9 @@ struct rpc_server {
      * it. That does not mean that the client is: it connects again when it has
      * something to say. */
     void (*on_client_down)(void *arg, uint64_t client, bool is_evicted);
+    /* Whether a client has something open here: those without make room first. May be
+     * NULL: none has. */
+    bool (*has_open)(void *arg, uint64_t client);
     void *arg;
 };
 
@@ -254,6 +257,11 @@ enum rpc_peer_state rpc_peer_state_get(const struct rpc_peer *peer,
                                        uint64_t *ret_connects);
 /* See patience_ms. */
 bool rpc_peer_is_lost(const struct rpc_peer *peer);
+/* Over a Unix socket, and not the network. */
+bool rpc_peer_is_local(const struct rpc_peer *peer);
+/* Closes the peer's connection; the next call makes another. Not from a callback. 0,
+ * also when there is none; -EBUSY: a call is under way. */
+int rpc_peer_disconnect(struct rpc_peer *peer);
 
 struct rpc_call {
     /* set by the caller, unchanged until done */

@@ -429,6 +429,28 @@ bool rpc_peer_is_lost(const struct rpc_peer *peer)
     return peer->lost != 0;
 }
 
+bool rpc_peer_is_local(const struct rpc_peer *peer)
+{
+    return peer->config.local_path != NULL;
+}
+
+int rpc_peer_disconnect(struct rpc_peer *peer)
+{
+    struct rpc_connection *connection = peer->connection;
+
+    if (!list_is_empty(&peer->queue)
+        || (connection && !list_is_empty(&connection->calls)))
+        return -EBUSY;
+    if (!connection)
+        return 0;
+    /* as if the server had said goodbye: no failure, and nothing to come back to */
+    if (!connection->is_leaving)
+        list_push_back(&peer->rpc->leaving, &connection->client_link);
+    connection->is_leaving = true;
+    rpc_connection_lost(connection, -ESHUTDOWN);
+    return 0;
+}
+
 const struct rpc_peer_info *rpc_peer_info_get(const struct rpc_peer *peer)
 {
     return peer->has_info ? &peer->info : NULL;

@@ -120,4 +120,13 @@ ok "its descriptors are free again" wait_for 20 few_fds
 touch "$work/counted"
 wait "$pid"
 is $? 0 "clients of another node: few descriptors, a backlog of 4" || tail -n 20 "$work/out" | diag
+
+# ---- a program that closes its connections ----
+cat >"$work/pool" <<'SH'
+#!/bin/bash
+((SLURM_PROCID)) || exec "$1/tests/clients/pool.py" "$2/lib/libbenchfs.so"
+SH
+chmod 755 "$work/pool"
+ok "a program that closes its connections keeps what it has open" as_user env \
+    BENCHFS_REQUEST_TIMEOUT=1s srun -N2 --benchfs=on "$work/pool" "$test_root" "$build"
 done_testing

@@ -85,6 +85,34 @@ BENCHFS_API int benchfs_init(struct benchfs **ret,
  * the first error of a close. */
 BENCHFS_API int benchfs_fini(struct benchfs *fs);
 
+/* ---- connections ----------------------------------------------------- */
+
+/*
+ * A connection goes to one target (a thread of a node's daemon), is made when it is
+ * first needed, shared by all threads, and kept. Nobody has to call any of these; a
+ * program may want its first accesses to be as fast as the later ones, or let go of
+ * memory and descriptors for a long computation.
+ */
+struct benchfs_connection {
+    unsigned target;
+    char host[64]; /* node; cut to that length */
+    int is_local;  /* to this node's daemon, which is never closed */
+    int is_connected;
+    unsigned long n_connects; /* how often it was made */
+};
+/* The connections that are, or were, there: the first `max` of them into `list` (may be
+ * NULL when max is 0). Returns how many there are. */
+BENCHFS_API ssize_t benchfs_connections(struct benchfs *fs,
+                                        struct benchfs_connection *list,
+                                        size_t max);
+/* Connects to all targets. 0 or the first error; the others have been tried all the
+ * same.
+ */
+BENCHFS_API int benchfs_connect(struct benchfs *fs);
+/* Closes connections to other nodes, but for those that another thread is using right
+ * now; what needs them makes them again. Files and locks stay. Returns their number. */
+BENCHFS_API int benchfs_disconnect(struct benchfs *fs);
+
 /* ---- files ----------------------------------------------------------- */
 
 /* O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY,

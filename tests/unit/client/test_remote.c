@@ -138,11 +138,102 @@ static void test_data(void **state)
     client_unit_stop(&unit);
 }
 
+static bool is_stopping;
+
+static void *file_use(void *arg)
+{
+    struct client_file *file = arg;
+    uintptr_t n_wrong = 0;
+    uint8_t byte = 0;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+
+    for (uint64_t i = 0; !__atomic_load_n(&is_stopping, __ATOMIC_RELAXED); i++) {
+        if (client_file_readv(file, &iov, 1, i % 8 * FAKE_CHUNK_SIZE) != 1
+            || byte != i % 8 + 1)
+            n_wrong++;
+    }
+    return (void *)n_wrong;
+}
+
+static uint32_t
+connected(struct client *client, uint32_t *ret_remote, uint64_t *ret_connects)
+{
+    struct client_connection list[FAKE_TARGETS];
+    uint32_t n = client_connections(client, list, FAKE_TARGETS), n_connected = 0;
+
+    *ret_remote = 0;
+    *ret_connects = 0;
+    assert_in_range(n, 1, FAKE_TARGETS);
+    for (uint32_t i = 0; i < n; i++) {
+        n_connected += list[i].is_connected;
+        *ret_remote += list[i].is_connected && !list[i].is_local;
+        *ret_connects += list[i].n_connects;
+        assert_non_null(list[i].host);
+    }
+    return n_connected;
+}
+
+/* Connections are made, closed, and made again, and a file is in use meanwhile. */
+static void test_pool(void **state)
+{
+    struct msg_create_request what = {.mode = S_IFREG | 0644, .base = BASE_HOME};
+    uint8_t data[8 * FAKE_CHUNK_SIZE];
+    struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
+    struct client_file *file;
+    struct client_unit unit;
+    uint64_t connects, again;
+    pthread_t threads[2];
+    uint32_t n_remote, n_closed;
+
+    (void)state;
+    start(&unit);
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i / FAKE_CHUNK_SIZE + 1);
+    assert_int_equal(client_connect_all(unit.client), 0);
+    assert_int_equal(connected(unit.client, &n_remote, &connects), FAKE_TARGETS);
+    assert_int_equal(connects, FAKE_TARGETS);
+    assert_in_range(n_remote, 1, FAKE_TARGETS - 1);
+    assert_int_equal(client_connections(unit.client, NULL, 0), FAKE_TARGETS);
+    assert_int_equal(client_file_create(unit.client,
+                                        PLACEMENT_ROOT_INO,
+                                        "f",
+                                        &what,
+                                        OPEN_READ | OPEN_WRITE,
+                                        NULL,
+                                        &file),
+                     0);
+    assert_int_equal(client_file_writev(file, &iov, 1, 0), sizeof(data));
+    n_closed = client_disconnect_all(unit.client);
+    assert_int_equal(n_closed, n_remote);
+    assert_int_equal(client_disconnect_all(unit.client), 0);
+    assert_int_equal(connected(unit.client, &n_remote, &again),
+                     FAKE_TARGETS - n_closed);
+    assert_int_equal(n_remote, 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, file_use, file), 0);
+    for (int i = 0; i < 50; i++) {
+        client_disconnect_all(unit.client);
+        assert_int_equal(client_connect_all(unit.client), 0);
+    }
+    __atomic_store_n(&is_stopping, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < 2; i++) {
+        void *n_wrong;
+
+        pthread_join(threads[i], &n_wrong);
+        assert_null(n_wrong);
+    }
+    assert_int_equal(connected(unit.client, &n_remote, &again), FAKE_TARGETS);
+    assert_true(again > connects);
+    assert_int_equal(client_file_close(file), 0);
+    client_unit_stop(&unit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_data),
+        cmocka_unit_test(test_pool),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
