@@ -114,6 +114,13 @@ int session_open_restore(struct shard *shard,
     return 0;
 }
 
+bool session_has_open(const struct shard *shard, uint64_t client)
+{
+    const struct session *session = table_get(&shard->sessions, client);
+
+    return session && table_count(&session->opens) > 0;
+}
+
 int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
 {
     struct store_open one = {0}, stored = {0};

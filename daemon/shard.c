@@ -57,6 +57,11 @@ static void on_client_up(void *arg, const struct rpc_client_info *client)
     session_connected(arg, client);
 }
 
+static bool client_has_open(void *arg, uint64_t client)
+{
+    return session_has_open(arg, client);
+}
+
 static void on_client_down(void *arg, uint64_t client, bool is_evicted)
 {
     session_disconnected(arg, client, is_evicted);
@@ -274,6 +279,7 @@ static int rpc_open(struct shard *shard,
         .on_request = on_request,
         .on_client_up = on_client_up,
         .on_client_down = on_client_down,
+        .has_open = client_has_open,
         .arg = shard,
     };
     rpc.server = &shard->rpc_server;

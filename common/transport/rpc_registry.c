@@ -36,26 +36,55 @@ static void registry_evict(struct rpc_connection *connection)
     connection->backend->notify(connection, &goodbye);
 }
 
-static void registry_make_room(struct rpc *rpc, const struct rpc_connection *keep)
+static bool is_idle(const struct rpc_connection *connection)
 {
+    return connection->state == RPC_READY && connection->n_requests == 0
+           && connection->kind != HELLO_DAEMON;
+}
+
+static bool has_open(const struct rpc_connection *connection)
+{
+    const struct rpc_server *server = connection->rpc->config.server;
+
+    return server->has_open && server->has_open(server->arg, connection->client_id);
+}
+
+/* The one that has been idle for longest; of those with something open only if there is
+ * no other. */
+static struct rpc_connection *idle_find(const struct rpc *rpc,
+                                        const struct rpc_connection *keep)
+{
+    struct rpc_connection *first = NULL;
+
     list_for_each(node, &rpc->accepted)
     {
         struct rpc_connection *connection =
             list_entry(node, struct rpc_connection, link);
 
-        if (rpc->n_ready_clients <= rpc->config.client_limit)
-            return;
-        if (connection != keep && connection->state == RPC_READY
-            && connection->n_requests == 0 && connection->kind != HELLO_DAEMON)
-            registry_evict(connection);
+        if (connection == keep || !is_idle(connection))
+            continue;
+        if (!has_open(connection))
+            return connection;
+        if (!first)
+            first = connection;
     }
+    return first;
+}
+
+static void registry_make_room(struct rpc *rpc, const struct rpc_connection *keep)
+{
+    struct rpc_connection *idle;
+
+    while (rpc->n_ready_clients > rpc->config.client_limit
+           && (idle = idle_find(rpc, keep)))
+        registry_evict(idle);
 }
 
 /* Of one that was told goodbye already, or the one that has been idle for longest. It
  * is not waited for: what it has sent meanwhile it sends again. */
 void rpc_descriptors_exhausted(struct rpc *rpc)
 {
-    struct rpc_connection *idle = NULL;
+    struct rpc_connection *idle;
 
     list_for_each(node, &rpc->accepted)
     {
@@ -66,10 +95,8 @@ void rpc_descriptors_exhausted(struct rpc *rpc)
             rpc_connection_lost(connection, -ESHUTDOWN);
             return;
         }
-        if (!idle && connection->state == RPC_READY && connection->n_requests == 0
-            && connection->kind != HELLO_DAEMON)
-            idle = connection;
     }
+    idle = idle_find(rpc, NULL);
     if (idle) {
         registry_evict(idle);
         rpc_connection_lost(idle, -ESHUTDOWN);

@@ -302,6 +302,51 @@ static void test_eviction(void **state)
     case_server_stop(&server);
 }
 
+static uint64_t n_connects(const struct case_client *client)
+{
+    uint64_t n;
+
+    (void)rpc_peer_state_get(client->peer, &n);
+    return n;
+}
+
+/* Who has something open stays as long as somebody else can make room. */
+static void test_eviction_order(void **state)
+{
+    struct case_server server;
+    struct case_client holder = {.patience_ms = 0}, other = holder,
+                       clients[4] = {holder};
+
+    case_server_init(&server, *state);
+    server.client_limit = 2;
+    case_server_start_thread(&server);
+    case_client_start(&holder, &server, CASE_CLIENT_WITH_OPEN);
+    case_put_get(&holder, 100, 1);
+    for (uint64_t i = 0; i < 4; i++) {
+        case_client_start(&clients[i], &server, i + 1);
+        case_put_get(&clients[i], 100, 1);
+    }
+    for (int i = 0; i < 4; i++)
+        case_put_get(&clients[i], 100, 1);
+    case_put_get(&holder, 100, 1);
+    assert_int_equal(n_connects(&holder), 1);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(n_connects(&clients[i]), 2);
+    /* two of them, and then a third: the one that has been idle for longest */
+    case_client_start(&other, &server, CASE_CLIENT_WITH_OPEN + 1);
+    case_put_get(&other, 100, 1);
+    case_put_get(&clients[0], 100, 1);
+    case_put_get(&other, 100, 1);
+    assert_int_equal(n_connects(&other), 1);
+    case_put_get(&holder, 100, 1);
+    assert_int_equal(n_connects(&holder), 2);
+    for (int i = 0; i < 4; i++)
+        case_client_stop(&clients[i]);
+    case_client_stop(&other);
+    case_client_stop(&holder);
+    case_server_stop(&server);
+}
+
 /* ---- a server that comes back --------------------------------------------- */
 
 struct waiting {
@@ -559,6 +604,7 @@ int rpc_cases_run(const struct rpc_route *route)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_gone),
         cmocka_unit_test(test_eviction),
+        cmocka_unit_test(test_eviction_order),
         cmocka_unit_test(test_resend),
         cmocka_unit_test(test_successor),
         cmocka_unit_test(test_no_server),

@@ -14,6 +14,8 @@
 #define CASE_JOB        "42"
 #define CASE_MEMORY_MAX (64u << 20)
 #define CASE_TARGET     7
+#define CASE_CLIENT_WITH_OPEN                                                          \
+    500u /* ids from here on: the server finds something open */
 
 struct case_server;
 

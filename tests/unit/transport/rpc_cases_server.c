@@ -126,6 +126,12 @@ static void on_client_down(void *arg, uint64_t client, bool is_evicted)
     service->counters.last_gone = client;
 }
 
+static bool has_open(void *arg, uint64_t client)
+{
+    (void)arg;
+    return client >= CASE_CLIENT_WITH_OPEN;
+}
+
 static int service_create(struct service *service, const struct case_server *server)
 {
     struct benchfs_error err = BENCHFS_ERROR_INIT;
@@ -146,7 +152,11 @@ static int service_create(struct service *service, const struct case_server *ser
 
     service->shared = server->shared;
     service->callbacks = (struct rpc_server){
-        .on_request = on_request, .on_client_down = on_client_down, .arg = service};
+        .on_request = on_request,
+        .on_client_down = on_client_down,
+        .has_open = has_open,
+        .arg = service,
+    };
     server->route->server_config(server, &config);
     rc = rpc_create(&config, &service->rpc, &err);
     if (rc) {
