@@ -25,6 +25,8 @@
 #include "base/proc.h"
 #include "transport/rpc_slots.h"
 
+#define CLOSING_MS_MAX 1000u
+
 enum { RPC_LOCAL, RPC_REMOTE, RPC_COUNT };
 
 struct engine {
@@ -574,6 +576,18 @@ engine_connections(struct engine *engine, struct engine_connection *list, uint32
     return n;
 }
 
+/* Until what was closed has given back its descriptors. */
+static void closing_wait(struct engine *engine)
+{
+    struct deadline deadline = deadline_after_ms(CLOSING_MS_MAX);
+    struct rpc *rpc = engine->rpcs[RPC_REMOTE];
+
+    while (rpc && rpc_closing_count(rpc) > 0 && !deadline_expired(deadline)) {
+        if (drive(engine) == 0)
+            rpc_wait(rpc, 10);
+    }
+}
+
 uint32_t engine_disconnect(struct engine *engine)
 {
     uint32_t n = 0;
@@ -587,6 +601,7 @@ uint32_t engine_disconnect(struct engine *engine)
             && rpc_peer_state_get(peer, &n_connects) == RPC_PEER_CONNECTED)
             n += rpc_peer_disconnect(peer) == 0;
     }
+    closing_wait(engine);
     visit_end(engine);
     return n;
 }

@@ -402,6 +402,18 @@ static void links_drain(struct ucx_state *state)
     }
 }
 
+static unsigned ucx_closing_count(const void *arg)
+{
+    const struct ucx_state *state = arg;
+    unsigned n = 0;
+
+    list_for_each(node, &state->links)
+    {
+        n += list_entry(node, struct ucx_link, node)->is_closed;
+    }
+    return n;
+}
+
 static void ucx_destroy(void *arg)
 {
     struct ucx_state *state = arg;
@@ -479,6 +491,7 @@ const struct rpc_backend rpc_backend_ucx = {
     .register_memory = ucx_register_memory,
     .connect = ucx_link_connect,
     .close = ucx_link_close,
+    .closing_count = ucx_closing_count,
     .send = ucx_call_send,
     .release = ucx_call_release,
     .pull = ucx_request_pull,
