@@ -104,11 +104,26 @@ static void test_threads(void **state)
     client_unit_stop(&unit);
 }
 
+static struct client_file *file_new(struct client *client)
+{
+    struct msg_create_request what = {.mode = S_IFREG | 0644, .base = BASE_HOME};
+    struct client_file *file;
+
+    assert_int_equal(client_file_create(client,
+                                        PLACEMENT_ROOT_INO,
+                                        "f",
+                                        &what,
+                                        OPEN_READ | OPEN_WRITE,
+                                        NULL,
+                                        &file),
+                     0);
+    return file;
+}
+
 /* One write and one read whose chunks go both ways. */
 static void test_data(void **state)
 {
     enum { SIZE = 100 * FAKE_CHUNK_SIZE };
-    struct msg_create_request what = {.mode = S_IFREG | 0644, .base = BASE_HOME};
     struct iovec iov = {.iov_len = SIZE};
     uint8_t *out = malloc(SIZE);
     uint8_t *in = calloc(1, SIZE);
@@ -119,14 +134,7 @@ static void test_data(void **state)
     start(&unit);
     for (size_t i = 0; i < SIZE; i++)
         out[i] = (uint8_t)(i * 5 + i / 300);
-    assert_int_equal(client_file_create(unit.client,
-                                        PLACEMENT_ROOT_INO,
-                                        "f",
-                                        &what,
-                                        OPEN_READ | OPEN_WRITE,
-                                        NULL,
-                                        &file),
-                     0);
+    file = file_new(unit.client);
     iov.iov_base = out;
     assert_int_equal(client_file_writev(file, &iov, 1, 99), SIZE);
     iov.iov_base = in;
@@ -176,7 +184,6 @@ connected(struct client *client, uint32_t *ret_remote, uint64_t *ret_connects)
 /* Connections are made, closed, and made again, and a file is in use meanwhile. */
 static void test_pool(void **state)
 {
-    struct msg_create_request what = {.mode = S_IFREG | 0644, .base = BASE_HOME};
     uint8_t data[8 * FAKE_CHUNK_SIZE];
     struct iovec iov = {.iov_base = data, .iov_len = sizeof(data)};
     struct client_file *file;
@@ -194,14 +201,7 @@ static void test_pool(void **state)
     assert_int_equal(connects, FAKE_TARGETS);
     assert_in_range(n_remote, 1, FAKE_TARGETS - 1);
     assert_int_equal(client_connections(unit.client, NULL, 0), FAKE_TARGETS);
-    assert_int_equal(client_file_create(unit.client,
-                                        PLACEMENT_ROOT_INO,
-                                        "f",
-                                        &what,
-                                        OPEN_READ | OPEN_WRITE,
-                                        NULL,
-                                        &file),
-                     0);
+    file = file_new(unit.client);
     assert_int_equal(client_file_writev(file, &iov, 1, 0), sizeof(data));
     n_closed = client_disconnect_all(unit.client);
     assert_int_equal(n_closed, n_remote);

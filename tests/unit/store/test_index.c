@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The index: room, cursors, large values, files that are not one. */
-#include "unit.h"
+#include "index_unit.h"
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "store/index.h"
-
-#define LIMIT (UINT64_C(8) << 20)
-
-static struct index *open_index(const struct unit_dir *dir)
-{
-    struct benchfs_error err = BENCHFS_ERROR_INIT;
-    struct index *index;
-
-    if (index_open(dir->path, LIMIT, NULL, &index, &err) < 0)
-        fail_msg("%s", err.text);
-    return index;
-}
 
 static void make_key(uint8_t key[8], uint64_t number)
 {

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Damaged files: whatever bit of an index is turned, it is either found, or of no
  * consequence for any record. */
-#include "unit.h"
+#include "index_unit.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/hash.h"
-#include "store/index.h"
 #include "store/index_pages.h"
 
-#define LIMIT   (UINT64_C(8) << 20)
 #define RECORDS 3000u
 
 struct damaged {
@@ -21,16 +19,6 @@ struct damaged {
     size_t size;
     uint64_t records; /* hash of all of them */
 };
-
-static struct index *open_index(const struct unit_dir *dir)
-{
-    struct benchfs_error err = BENCHFS_ERROR_INIT;
-    struct index *index;
-
-    if (index_open(dir->path, LIMIT, NULL, &index, &err) < 0)
-        fail_msg("%s", err.text);
-    return index;
-}
 
 static uint64_t records_hash(struct index *index)
 {
