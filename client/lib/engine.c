@@ -582,7 +582,7 @@ static void closing_wait(struct engine *engine)
     struct deadline deadline = deadline_after_ms(CLOSING_MS_MAX);
     struct rpc *rpc = engine->rpcs[RPC_REMOTE];
 
-    while (rpc && rpc_closing_count(rpc) > 0 && !deadline_expired(deadline)) {
+    while (rpc && !rpc_is_settled(rpc) && !deadline_expired(deadline)) {
         if (drive(engine) == 0)
             rpc_wait(rpc, 10);
     }

@@ -372,15 +372,14 @@ void rpc_wait(struct rpc *rpc, int timeout_ms)
     rpc_disarm(rpc);
 }
 
-unsigned rpc_closing_count(const struct rpc *rpc)
+bool rpc_is_settled(struct rpc *rpc)
 {
-    unsigned n = 0;
-
     for (unsigned i = 0; i < rpc->n_backends; i++) {
-        if (rpc->backends[i]->closing_count)
-            n += rpc->backends[i]->closing_count(rpc->states[i]);
+        if (rpc->backends[i]->is_settled
+            && !rpc->backends[i]->is_settled(rpc->states[i]))
+            return false;
     }
-    return n;
+    return true;
 }
 
 int rpc_watch_fd(struct rpc *rpc, int fd)

@@ -313,8 +313,9 @@ bool rpc_status_is_transient(int status);
 /* Starts and progresses until done; for single-threaded users (plugin, CLI, tests). */
 int rpc_call_sync(struct rpc_peer *peer, struct rpc_call *call);
 
-/* How many closed connections still have something under way. */
-unsigned rpc_closing_count(const struct rpc *rpc);
+/* Whether closed connections are gone, with their descriptors. If not, it takes some
+ * rpc_progress(). */
+bool rpc_is_settled(struct rpc *rpc);
 
 /* rpc_wait() also ends when `fd` is readable, which is the caller's to read. Closing it
  * ends that. 0 or -errno. */

@@ -174,9 +174,9 @@ struct rpc_backend {
      * soon. Messages already given to send() or reply() and completed are still
      * delivered. Drops the backend's reference when it is finished with it. */
     void (*close)(struct rpc_connection *connection);
-    /* How many have been closed and still have something under way, or descriptors that
-     * are going. NULL: none ever. */
-    unsigned (*closing_count)(const void *state);
+    /* Whether all that has been closed is gone, with its descriptors; to be asked again
+     * after progress(). NULL: always. */
+    bool (*is_settled)(void *state);
 
     /* Client: sends out->bytes and the payload call->send.
      * Never blocks: queues if it must. -errno: nothing was started, release() is not

@@ -402,16 +402,29 @@ static void links_drain(struct ucx_state *state)
     }
 }
 
-static unsigned ucx_closing_count(const void *arg)
+/* UCX takes down a closed endpoint's sockets while the worker makes progress; a flush
+ * of the worker comes after that. */
+static bool ucx_is_settled(void *arg)
 {
-    const struct ucx_state *state = arg;
-    unsigned n = 0;
+    const ucp_request_param_t param = {0};
+    struct ucx_state *state = arg;
 
     list_for_each(node, &state->links)
     {
-        n += list_entry(node, struct ucx_link, node)->is_closed;
+        if (list_entry(node, struct ucx_link, node)->is_closed)
+            return false;
     }
-    return n;
+    if (!state->settling)
+        state->settling = ucp_worker_flush_nbx(state->worker, &param);
+    if (!UCS_PTR_IS_PTR(state->settling)) {
+        state->settling = NULL; /* at once, or it can't be told */
+        return true;
+    }
+    if (ucp_request_check_status(state->settling) == UCS_INPROGRESS)
+        return false;
+    ucp_request_free(state->settling);
+    state->settling = NULL;
+    return true;
 }
 
 static void ucx_destroy(void *arg)
@@ -422,6 +435,8 @@ static void ucx_destroy(void *arg)
     if (!state)
         return;
     links_drain(state);
+    if (state->settling)
+        ucp_request_free(state->settling);
     while ((node = list_pop_front(&state->requests))) {
         struct ucx_connect_request *item =
             list_entry(node, struct ucx_connect_request, node);
@@ -491,7 +506,7 @@ const struct rpc_backend rpc_backend_ucx = {
     .register_memory = ucx_register_memory,
     .connect = ucx_link_connect,
     .close = ucx_link_close,
-    .closing_count = ucx_closing_count,
+    .is_settled = ucx_is_settled,
     .send = ucx_call_send,
     .release = ucx_call_release,
     .pull = ucx_request_pull,

@@ -69,6 +69,7 @@ struct ucx_state {
     struct list done;     /* struct ucx_op: completed, to be finished */
     struct list failed;   /* struct ucx_link: to be reported */
     struct list regions;  /* struct ucx_region */
+    void *settling;       /* the worker's flush, see ucx_is_settled(); NULL */
 };
 
 /* ---- operations: anything UCX completes later */
