@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The pool of connections as a program has it: made at once, closed and made again, and what the
-program has open stays. usage: pool.py LIBRARY; on one of two nodes, with a request_timeout of 1 s"""
+program has open stays. usage: pool.py LIBRARY; on one of two nodes, with a request_timeout of 2 s"""
 import ctypes, os, sys, time
 
 lib = ctypes.CDLL(sys.argv[1])

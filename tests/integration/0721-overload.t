@@ -128,5 +128,5 @@ cat >"$work/pool" <<'SH'
 SH
 chmod 755 "$work/pool"
 ok "a program that closes its connections keeps what it has open" as_user env \
-    BENCHFS_REQUEST_TIMEOUT=1s srun -N2 --benchfs=on "$work/pool" "$test_root" "$build"
+    BENCHFS_REQUEST_TIMEOUT=2s srun -N2 --benchfs=on "$work/pool" "$test_root" "$build"
 done_testing
