@@ -220,11 +220,8 @@ open_databases(struct index *index, const char *path, struct benchfs_error *err)
     return 0;
 }
 
-/* The file must hold every page the last commit speaks of, and be allocated. */
-static int check_file(struct index *index,
-                      const char *path,
-                      uint64_t old_length,
-                      struct benchfs_error *err)
+/* All of the file is allocated; what is in it has been looked at (index_pages.h). */
+static int check_file(struct index *index, const char *path, struct benchfs_error *err)
 {
     MDB_stat stat;
     int rc;
@@ -232,26 +229,14 @@ static int check_file(struct index *index,
     if (mdb_env_stat(index->env, &stat) == 0 && stat.ms_psize != INDEX_PAGE_SIZE)
         return benchfs_error_set(
             err, EINVAL, "%s: pages of %u bytes", path, stat.ms_psize);
-    if (old_length > 0 && index_end_of_use(index) > old_length) {
-        /* Opening made it longer, which must not hide this from the next one. */
-        (void)!ftruncate(index->fd, (off_t)old_length);
-        return benchfs_error_set(err,
-                                 EUCLEAN,
-                                 "%s/data.mdb: cut off: %llu bytes, %llu in use",
-                                 path,
-                                 (unsigned long long)old_length,
-                                 (unsigned long long)index_end_of_use(index));
-    }
     rc = resize(index, 0, index->map_bytes);
     if (rc < 0)
         return benchfs_error_set(err, rc, "%s/data.mdb: %s", path, strerror(-rc));
     return 0;
 }
 
-static int open_environment(struct index *index,
-                            const char *path,
-                            uint64_t old_length,
-                            struct benchfs_error *err)
+static int
+open_environment(struct index *index, const char *path, struct benchfs_error *err)
 {
     const unsigned flags = MDB_WRITEMAP | MDB_NOSYNC | MDB_NOMETASYNC | MDB_NOTLS
                            | MDB_NOMEMINIT | MDB_NOLOCK;
@@ -268,7 +253,7 @@ static int open_environment(struct index *index,
     if (rc)
         return benchfs_error_set(
             err, index_status(rc), "%s/data.mdb: %s", path, mdb_strerror(rc));
-    return check_file(index, path, old_length, err);
+    return check_file(index, path, err);
 }
 
 int index_open(const char *directory,
@@ -309,7 +294,7 @@ int index_open(const char *directory,
         index->map_bytes = FILE_MIN_BYTES;
     index->limit_bytes =
         limit_bytes > index->map_bytes ? limit_bytes : index->map_bytes;
-    rc = open_environment(index, path, (uint64_t)st.st_size, err);
+    rc = open_environment(index, path, err);
     if (rc == 0)
         rc = open_databases(index, path, err);
     if (rc == 0 && journal)
