@@ -13,7 +13,7 @@ benchfs_connections(struct benchfs *fs, struct benchfs_connection *list, size_t 
 {
     uint32_t n_max = max > UINT16_MAX ? UINT16_MAX : (uint32_t)max;
     struct client_connection *there;
-    uint32_t n;
+    int n;
     int status = api_enter(fs);
 
     if (status < 0)
@@ -22,7 +22,7 @@ benchfs_connections(struct benchfs *fs, struct benchfs_connection *list, size_t 
     if (!there)
         return -ENOMEM;
     n = client_connections(fs->client, there, n_max);
-    for (uint32_t i = 0; i < n && i < n_max; i++) {
+    for (uint32_t i = 0; (int)i < n && i < n_max; i++) {
         list[i] = (struct benchfs_connection){
             .target = there[i].target,
             .is_local = there[i].is_local,

@@ -232,9 +232,10 @@ struct client_connection {
     uint64_t n_connects;
 };
 /* Those that are, or were, there; the first `max` of them into `list`. Returns their
- * number. */
-uint32_t
-client_connections(struct client *client, struct client_connection *list, uint32_t max);
+ * number, or -ENOMEM. */
+int client_connections(struct client *client,
+                       struct client_connection *list,
+                       uint32_t max);
 /* Makes those that are not there. 0 or the first failure. */
 int client_connect_all(struct client *client);
 /* Closes those to other nodes that no request is under way on; returns their number. */

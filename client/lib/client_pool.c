@@ -7,14 +7,15 @@
 
 #include "client/client_internal.h"
 
-uint32_t
-client_connections(struct client *client, struct client_connection *list, uint32_t max)
+int client_connections(struct client *client,
+                       struct client_connection *list,
+                       uint32_t max)
 {
     struct engine_connection *there = calloc(max + 1u, sizeof(*there));
     uint32_t n;
 
     if (!there)
-        max = 0;
+        return -ENOMEM;
     n = engine_connections(client->engine, there, max);
     for (uint32_t i = 0; i < n && i < max; i++) {
         const struct endpoint *endpoint = there[i].peer < client->table.n_endpoints
@@ -30,7 +31,7 @@ client_connections(struct client *client, struct client_connection *list, uint32
         };
     }
     free(there);
-    return n;
+    return (int)n;
 }
 
 /* To targets first..first+n-1 at once. */

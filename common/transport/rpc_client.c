@@ -444,8 +444,6 @@ int rpc_peer_disconnect(struct rpc_peer *peer)
     if (!connection)
         return 0;
     /* as if the server had said goodbye: no failure, and nothing to come back to */
-    if (!connection->is_leaving)
-        list_push_back(&peer->rpc->leaving, &connection->client_link);
     connection->is_leaving = true;
     rpc_connection_lost(connection, -ESHUTDOWN);
     return 0;

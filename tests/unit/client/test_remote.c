@@ -167,12 +167,13 @@ static uint32_t
 connected(struct client *client, uint32_t *ret_remote, uint64_t *ret_connects)
 {
     struct client_connection list[FAKE_TARGETS];
-    uint32_t n = client_connections(client, list, FAKE_TARGETS), n_connected = 0;
+    int n = client_connections(client, list, FAKE_TARGETS);
+    uint32_t n_connected = 0;
 
     *ret_remote = 0;
     *ret_connects = 0;
     assert_in_range(n, 1, FAKE_TARGETS);
-    for (uint32_t i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++) {
         n_connected += list[i].is_connected;
         *ret_remote += list[i].is_connected && !list[i].is_local;
         *ret_connects += list[i].n_connects;
