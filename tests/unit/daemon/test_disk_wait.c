@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,6 +32,16 @@ static struct rpc *rpc_new(void)
     if (rpc_create(&config, &rpc, &err))
         fail_msg("%s", err.text);
     return rpc;
+}
+
+/* What a shard sleeps on gets readable, and stays so until the answer is taken. */
+static void descriptor_wait(const struct rpc *rpc)
+{
+    struct deadline deadline = deadline_after_ms(10000);
+    struct pollfd fd = {.fd = rpc_wait_fd(rpc), .events = POLLIN};
+
+    while (poll(&fd, 1, deadline_remaining_ms(deadline)) != 1)
+        assert_false(deadline_expired(deadline));
 }
 
 /* By waiting as a shard does. */
@@ -70,6 +81,8 @@ static void waits(void)
         /* so much that the disk is not done at once */
         assert_int_equal(pwrite(fd, data, sizeof(data), 0), sizeof(data));
         disk_wait_start(wait, fd);
+        if (i % 2)
+            descriptor_wait(rpc);
         assert_int_equal(status_wait(rpc, wait), 0);
     }
     disk_wait_start(wait, ends[0]);
