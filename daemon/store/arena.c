@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -88,15 +87,6 @@ static int open_file(int dirfd, const char *name, struct benchfs_error *err)
 
     if (fd < 0)
         return benchfs_error_set(err, errno, "%s: %m", name);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        int code = errno == EWOULDBLOCK ? EBUSY : errno;
-
-        close(fd);
-        if (code == EBUSY)
-            return benchfs_error_set(err, code, "%s: in use by another process", name);
-        errno = code;
-        return benchfs_error_set(err, code, "%s: lock: %m", name);
-    }
     return fd;
 }
 

@@ -43,8 +43,8 @@ struct arena_pin {
     bool is_write; /* the runs are written in place */
 };
 
-/* Opens or makes the file `name` in dirfd, and locks it: -EBUSY when another process
- * has it. All blocks below the file's length are free until marked. */
+/* Opens or makes the file `name` in dirfd, which the caller has locked. All blocks
+ * below the file's length are free until marked. */
 int arena_open(int dirfd,
                const char *name,
                uint64_t capacity_bytes,

@@ -51,16 +51,32 @@ static int check_config(const struct store_config *config, struct benchfs_error 
     return 0;
 }
 
+/* Keeps other processes out for as long as the descriptor is open. It is the
+ * directory's, and not that of a file in it: with a sync of those under way the kernel
+ * would keep them open, and locked, for some time after the process was killed. */
+static int directory_lock(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    return errno == EWOULDBLOCK ? -EBUSY : -errno;
+}
+
 static int open_directory(const char *path, struct benchfs_error *err)
 {
-    int fd;
+    int fd, rc;
 
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return benchfs_error_set(err, errno, "%s: %m", path);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return benchfs_error_set(err, errno, "%s: %m", path);
-    return fd;
+    rc = directory_lock(fd);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc == -EBUSY
+               ? benchfs_error_set(err, EBUSY, "%s: in use by another process", path)
+               : benchfs_error_set(err, -rc, "%s: lock: %s", path, strerror(-rc));
 }
 
 bool store_has_journal(const char *directory)
@@ -120,8 +136,8 @@ static int open_files(struct store *store,
 
     if (fd < 0)
         return fd;
+    store->directory_fd = fd;
     rc = arena_open(fd, "arena", config->capacity_bytes, &store->arena, err);
-    close(fd);
     if (rc < 0) {
         benchfs_error_prefix(err, "%s/", config->directory);
         return rc;
@@ -162,6 +178,7 @@ int store_open(const struct store_config *config,
     store = calloc(1, sizeof(*store));
     if (!store)
         return benchfs_error_set(err, ENOMEM, "%s: out of memory", config->directory);
+    store->directory_fd = -1;
     store->target = config->target;
     store->inode_limit = config->inode_limit;
     store->is_durable = config->is_durable;
@@ -198,6 +215,8 @@ void store_close(struct store *store)
     arena_runs_fini(&store->txn_freed);
     arena_runs_fini(&store->unsynced_freed);
     arena_runs_fini(&store->syncing_freed);
+    if (store->directory_fd >= 0)
+        close(store->directory_fd);
     free(store);
 }
 
@@ -206,20 +225,6 @@ static int remove_one(int dirfd, const char *name, int flags)
     if (unlinkat(dirfd, name, flags) < 0 && errno != ENOENT)
         return -errno;
     return 0;
-}
-
-/* Nobody else has it open, or -EBUSY. */
-static int check_unused(int dirfd)
-{
-    int fd = openat(dirfd, "arena", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int rc = 0;
-
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-        rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
-    close(fd);
-    return rc;
 }
 
 int store_remove(const char *directory, struct benchfs_error *err)
@@ -231,7 +236,7 @@ int store_remove(const char *directory, struct benchfs_error *err)
         return 0;
     if (fd < 0)
         return benchfs_error_set(err, errno, "%s: %m", directory);
-    rc = check_unused(fd);
+    rc = directory_lock(fd);
     if (rc == 0)
         rc = remove_one(fd, "index/data.mdb", 0);
     if (rc == 0)

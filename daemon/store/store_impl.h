@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 struct store {
+    int directory_fd; /* locked */
     struct index *index;
     struct arena *arena;
     uint8_t *zeros; /* STORE_CHUNK_MAX bytes, read-only; all of them one page */

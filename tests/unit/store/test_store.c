@@ -3,6 +3,7 @@
 #include "store_unit.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "store/index.h"
@@ -46,6 +47,46 @@ static void test_open_remove(void **state)
     assert_int_equal(store_remove(f.path, &err), 0);
     unit_dir_remove(&f.dir);
     store_close(NULL);
+}
+
+/* A descriptor of the file that this process has open under that path. */
+static int descriptor_find(const char *path)
+{
+    char name[64], target[PATH_MAX];
+
+    for (int fd = 0; fd < 1024; fd++) {
+        ssize_t n;
+
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+        n = readlink(name, target, sizeof(target) - 1);
+        if (n < 0)
+            continue;
+        target[n] = '\0';
+        if (strcmp(target, path) == 0)
+            return fd;
+    }
+    fail_msg("%s is not open", path);
+    return -1;
+}
+
+/* As the kernel does of a process that was killed, until a sync is over. */
+static void test_open_while_files_are_kept_open(void **state)
+{
+    struct benchfs_error err = BENCHFS_ERROR_INIT;
+    char path[PATH_MAX];
+    struct fixture f;
+    int fd;
+
+    (void)state;
+    fixture_init(&f, 16 * MIB);
+    snprintf(path, sizeof(path), "%s/arena", f.path);
+    fd = dup(descriptor_find(path));
+    assert_true(fd >= 0);
+    store_close(f.store);
+    assert_int_equal(open_again(&f.config, &err), 0);
+    close(fd);
+    assert_int_equal(store_remove(f.path, &err), 0);
+    unit_dir_remove(&f.dir);
 }
 
 static void test_refuse(void **state)
@@ -256,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_remove),
+        cmocka_unit_test(test_open_while_files_are_kept_open),
         cmocka_unit_test(test_refuse),
         cmocka_unit_test(test_corrupt_records),
         cmocka_unit_test(test_inode_numbers),
