@@ -86,6 +86,7 @@ void client_inode_report_add(struct client_inode *inode, struct client_report re
     if (report.end == 0 && report.mtime_ns == 0)
         return;
     pthread_mutex_lock(&inode->report_lock);
+    inode->n_reports++;
     /* these two stay together: the home tells by `cuts` whether the file was cut since
      * that write, and a later write elsewhere says nothing about that */
     if (report.end > inode->report.end) {
@@ -106,4 +107,27 @@ struct client_report client_inode_report_take(struct client_inode *inode)
     inode->report = (struct client_report){0};
     pthread_mutex_unlock(&inode->report_lock);
     return report;
+}
+
+uint64_t client_inode_reports_count(struct client_inode *inode)
+{
+    uint64_t count;
+
+    pthread_mutex_lock(&inode->report_lock);
+    count = inode->n_reports;
+    pthread_mutex_unlock(&inode->report_lock);
+    return count;
+}
+
+void client_inode_report_overrule(struct client_inode *inode,
+                                  uint64_t count,
+                                  uint32_t setattr_mask)
+{
+    pthread_mutex_lock(&inode->report_lock);
+    if (inode->n_reports == count) {
+        if (setattr_mask & SETATTR_SIZE)
+            inode->report.end = 0;
+        inode->report.mtime_ns = 0;
+    }
+    pthread_mutex_unlock(&inode->report_lock);
 }

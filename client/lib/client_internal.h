@@ -146,6 +146,7 @@ struct client_inode {
     _Atomic uint64_t cuts;               /* as the home last told us */
     pthread_mutex_t report_lock;
     struct client_report report;
+    uint64_t n_reports;          /* added so far */
     struct client_doubts doubts; /* under report_lock */
 };
 
@@ -162,8 +163,16 @@ void client_inode_put(struct client_inode *inode);
 /* After an answer of the home about the inode. */
 void client_inode_cuts_note(struct client_inode *inode, const struct wire_attr *attr);
 void client_inode_report_add(struct client_inode *inode, struct client_report report);
-/* Returns what has not been reported and forgets it. */
+/* Returns what has not been reported and forgets it. Only for who tells the home before
+ * the inode can be closed here. */
 struct client_report client_inode_report_take(struct client_inode *inode);
+/* How much has been added so far; and forgets what was there then, unless more has been
+ * added since, when a later report would say what is not so any more. What is left says
+ * by its `cuts` that the home has to ask the chunks. */
+uint64_t client_inode_reports_count(struct client_inode *inode);
+void client_inode_report_overrule(struct client_inode *inode,
+                                  uint64_t count,
+                                  uint32_t setattr_mask);
 
 /* A CLOSE, with what there is to report. */
 void client_close_fill(struct client_inode *inode,

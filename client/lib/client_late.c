@@ -51,6 +51,7 @@ void client_inode_doubt(struct client_inode *inode, uint32_t target, uint64_t en
         inode->report = (struct client_report){.end = end,
                                                .cuts = CLIENT_CUTS_UNKNOWN,
                                                .mtime_ns = inode->report.mtime_ns};
+    inode->n_reports++;
     doubts->n_ever++;
     for (unsigned i = 0; i < doubts->n; i++) {
         if (doubts->doubt[i].target == target) {

@@ -128,14 +128,14 @@ int client_setattr(struct client *client,
                    struct wire_attr *ret)
 {
     const uint32_t overrules = SETATTR_SIZE | SETATTR_MTIME;
-    struct client_report report = {0};
     struct client_inode *inode = NULL;
+    uint64_t n_reports = 0;
     struct client_call call;
     struct wire_attr attr;
     int status;
 
-    /* An end from before a truncation, or a write's time from before utimensat(), must
-     * not be reported after it. */
+    /* An end from before a truncation, or a write's time from before utimensat(), need
+     * not be reported after it. Until then they must be, by who closes the file. */
     if (change->mask & overrules)
         inode = client_inode_find(client, change->ino);
     if (inode && (change->mask & SETATTR_SIZE)) {
@@ -146,7 +146,7 @@ int client_setattr(struct client *client,
         }
     }
     if (inode)
-        report = client_inode_report_take(inode);
+        n_reports = client_inode_reports_count(inode);
     client_call_fill(client,
                      &call,
                      OP_SETATTR,
@@ -156,16 +156,13 @@ int client_setattr(struct client *client,
     status = attr_call(client, &call, &attr);
     if (status == 0 && ret)
         *ret = attr;
-    if (inode) {
-        if (status == 0 && (change->mask & SETATTR_SIZE)) {
-            report.end = 0;
+    if (inode && status == 0) {
+        if (change->mask & SETATTR_SIZE)
             client_inode_cuts_note(inode, &attr);
-        }
-        if (status == 0)
-            report.mtime_ns = 0;
-        client_inode_report_add(inode, report);
-        client_inode_put(inode);
+        client_inode_report_overrule(inode, n_reports, change->mask);
     }
+    if (inode)
+        client_inode_put(inode);
     return status;
 }
 

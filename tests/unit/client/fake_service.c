@@ -34,6 +34,7 @@ struct target {
     struct rpc_server server;
     pthread_t thread;
     struct list slow;
+    struct list held;
 };
 
 struct fake_service {
@@ -47,6 +48,7 @@ struct fake_service {
     pthread_mutex_t lock;
     int n_opens;
     unsigned lost_opcode, n_to_lose;
+    unsigned held_opcode;
     bool is_lost_done;
     uint64_t lost_request; /* that was done, and had no answer */
     uint64_t last_seq;
@@ -652,8 +654,10 @@ static void on_request(void *arg, struct rpc_request *request)
         reply(request, -EREMCHG, NULL, 0);
         return;
     }
-    if (!request_lose(service, request)
-        && !request_repeat(&service->targets[wanted], request))
+    if (request->header.opcode == service->held_opcode)
+        list_push_back(&service->targets[wanted].held, &request->link);
+    else if (!request_lose(service, request)
+             && !request_repeat(&service->targets[wanted], request))
         request_run(&service->targets[wanted], request);
 }
 
@@ -681,6 +685,20 @@ static void slow_run(struct target *target)
     }
 }
 
+static void held_run(struct target *target)
+{
+    unsigned held = target->service->held_opcode;
+    struct list_node *node;
+
+    while (held == OP_COUNT && (node = list_pop_front(&target->held)))
+        request_run(target, list_entry(node, struct rpc_request, link));
+}
+
+static bool must_look(const struct target *target)
+{
+    return !list_is_empty(&target->slow) || !list_is_empty(&target->held);
+}
+
 static void *target_run(void *arg)
 {
     struct target *target = arg;
@@ -691,10 +709,11 @@ static void *target_run(void *arg)
         while (rpc_progress(target->rpc) > 0)
             continue;
         slow_run(target);
+        held_run(target);
         pthread_mutex_unlock(&service->lock);
         /* After the progress that may have taken the wake-up of fake_service_stop(). */
         if (!atomic_load(&service->is_stopping))
-            rpc_wait(target->rpc, list_is_empty(&target->slow) ? -1 : 5);
+            rpc_wait(target->rpc, must_look(target) ? 5 : -1);
     }
     return NULL;
 }
@@ -742,6 +761,7 @@ static void target_start(struct fake_service *service, uint32_t number)
     };
 
     list_init(&target->slow);
+    list_init(&target->held);
     target->server = (struct rpc_server){
         .on_request = on_request, .on_client_down = on_client_down, .arg = target};
     if (service->remote && number >= service->n_own) {
@@ -772,6 +792,7 @@ struct fake_service *fake_service_start_remote(const struct unit_dir *dir,
     service->n_own = n_own;
     service->remote = backend;
     service->auth = auth;
+    service->held_opcode = OP_COUNT;
     pthread_mutex_init(&service->lock, NULL);
     service->table = (struct endpoint_table){
         .job = "test",
@@ -816,6 +837,7 @@ void fake_service_stop(struct fake_service *service)
         struct list_node *node;
 
         pthread_join(target->thread, NULL);
+        list_splice_back(&target->slow, &target->held);
         while ((node = list_pop_front(&target->slow)))
             reply(list_entry(node, struct rpc_request, link), -ESHUTDOWN, NULL, 0);
         rpc_destroy(target->rpc);
@@ -837,6 +859,13 @@ const char *fake_service_socket(const struct fake_service *service)
 unsigned fake_service_count(struct fake_service *service, unsigned opcode)
 {
     return atomic_load(&service->counts[opcode]);
+}
+
+void fake_service_hold(struct fake_service *service, unsigned opcode)
+{
+    pthread_mutex_lock(&service->lock);
+    service->held_opcode = opcode;
+    pthread_mutex_unlock(&service->lock);
 }
 
 void fake_service_lose(struct fake_service *service,

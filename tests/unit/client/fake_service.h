@@ -46,6 +46,8 @@ void fake_service_lose(struct fake_service *service,
                        unsigned opcode,
                        unsigned n,
                        bool is_done);
+/* Requests of an op wait until it is called again with OP_COUNT. */
+void fake_service_hold(struct fake_service *service, unsigned opcode);
 /* Opens that the home knows of, of all inodes. */
 int fake_service_opens(struct fake_service *service);
 

@@ -3,7 +3,9 @@
 #include "client_unit.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "client/client_internal.h"
 #include "proto/ops.h"
 #include "proto/placement.h"
@@ -175,6 +177,81 @@ static void test_truncate_forgets_end(void **state)
     assert_int_equal(client_file_close(again), 0);
     assert_int_equal(client_file_close(file), 0);
     assert_int_equal(size_of(&unit, ino), 0);
+    client_unit_stop(&unit);
+}
+
+struct change {
+    const struct client_unit *unit;
+    struct msg_setattr_request request;
+    int status;
+};
+
+static void *change_run(void *arg)
+{
+    struct change *change = arg;
+    struct wire_attr attr;
+
+    change->status = client_setattr(change->unit->client, &change->request, &attr);
+    return NULL;
+}
+
+static void wait_for_request(const struct client_unit *unit, unsigned opcode)
+{
+    struct deadline deadline = deadline_after_ms(5000);
+
+    while (fake_service_count(unit->service, opcode) == 0) {
+        assert_false(deadline_expired(deadline));
+        usleep(1000);
+    }
+}
+
+/* The close must not leave to a change that is under way what only it can tell. */
+static void test_close_during_setattr(void **state)
+{
+    struct change change = {.request = {.mask = SETATTR_MTIME, .mtime_ns = 1}};
+    struct client_file *file;
+    struct client_unit unit;
+    pthread_t thread;
+
+    (void)state;
+    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
+    file = create(&unit, "f", RDWR);
+    change.unit = &unit;
+    change.request.ino = client_file_ino(file);
+    assert_int_equal(write_at(file, "abc", 3, FAKE_CHUNK_SIZE), 3);
+    fake_service_hold(unit.service, OP_SETATTR);
+    assert_int_equal(pthread_create(&thread, NULL, change_run, &change), 0);
+    wait_for_request(&unit, OP_SETATTR);
+    assert_int_equal(client_file_close(file), 0);
+    assert_int_equal(size_of(&unit, change.request.ino), FAKE_CHUNK_SIZE + 3);
+    fake_service_hold(unit.service, OP_COUNT);
+    pthread_join(thread, NULL);
+    assert_int_equal(change.status, 0);
+    client_unit_stop(&unit);
+}
+
+/* Nor does a change overrule what was written since it was asked for. */
+static void test_write_during_setattr(void **state)
+{
+    struct change change = {.request = {.mask = SETATTR_SIZE, .size = 7}};
+    struct client_file *file;
+    struct client_unit unit;
+    pthread_t thread;
+
+    (void)state;
+    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
+    file = create(&unit, "f", RDWR);
+    change.unit = &unit;
+    change.request.ino = client_file_ino(file);
+    fake_service_hold(unit.service, OP_SETATTR);
+    assert_int_equal(pthread_create(&thread, NULL, change_run, &change), 0);
+    wait_for_request(&unit, OP_SETATTR);
+    assert_int_equal(write_at(file, "abc", 3, FAKE_CHUNK_SIZE), 3);
+    fake_service_hold(unit.service, OP_COUNT);
+    pthread_join(thread, NULL);
+    assert_int_equal(change.status, 0);
+    assert_int_equal(client_file_close(file), 0);
+    assert_int_equal(size_of(&unit, change.request.ino), FAKE_CHUNK_SIZE + 3);
     client_unit_stop(&unit);
 }
 
@@ -363,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_holes_and_end),
         cmocka_unit_test(test_hole_at_end),
         cmocka_unit_test(test_truncate_forgets_end),
+        cmocka_unit_test(test_close_during_setattr),
+        cmocka_unit_test(test_write_during_setattr),
         cmocka_unit_test(test_end_is_reported),
         cmocka_unit_test(test_opens_are_shared),
         cmocka_unit_test(test_create_existing),
