@@ -413,7 +413,7 @@ int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
     uint64_t size_key = keylock_key_size(inode->ino);
     uint64_t key = keylock_key_inode(inode->ino);
     bool may_be_longer = has_free_writers(shard, inode->ino);
-    bool cuts = size < inode->size || may_be_longer;
+    bool cuts = false;
     uint32_t *targets = NULL;
     unsigned n = 0;
     int rc;
@@ -429,7 +429,13 @@ int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size)
         op_unlock_key(op, size_key);
         return rc;
     }
-    if (cuts)
+    /* a fiber has waited for the keys: the file may have grown meanwhile */
+    rc = store_inode_get(shard->store, inode->ino, inode);
+    if (rc == 0) {
+        may_be_longer = has_free_writers(shard, inode->ino);
+        cuts = size < inode->size || may_be_longer;
+    }
+    if (rc == 0 && cuts)
         rc = inode_chunk_targets(shard, inode, may_be_longer, &targets, &n);
     if (rc == 0 && n > 0) {
         rc = truncate_striped(op, inode, targets, n, size);
@@ -465,19 +471,34 @@ int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret)
     return store_inode_put(op->shard->store, ret);
 }
 
+/* Its chunks, as far as the inode is known to go by now. */
+static int inode_data_delete(struct op *op, uint64_t ino)
+{
+    uint64_t key = keylock_key_inode(ino);
+    struct store_inode inode;
+    int rc = op_lock_key(op, key);
+
+    if (rc)
+        return rc;
+    rc = store_inode_get(op->shard->store, ino, &inode);
+    if (rc == 0)
+        rc = chunks_drop(op, &inode);
+    op_unlock_key(op, key);
+    return rc;
+}
+
 /* The inode is marked as an orphan already, so that a restart would finish this. */
 static int inode_delete(struct op *op, const struct store_inode *inode)
 {
     struct shard *shard = op->shard;
-    uint64_t key = keylock_key_inode(inode->ino);
     int rc;
 
     if (S_ISREG(inode->mode)) {
-        rc = op_lock_key(op, key);
-        if (rc)
+        rc = inode_data_delete(op, inode->ino);
+        if (rc == -ENOENT)
+            return 0; /* another one was faster */
+        if (rc > 0)
             return rc;
-        rc = chunks_drop(op, inode);
-        op_unlock_key(op, key);
         if (rc) {
             orphans_later(shard);
             return rc;
