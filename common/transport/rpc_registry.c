@@ -250,7 +250,9 @@ unsigned rpc_registry_drain(struct rpc *rpc)
     while ((node = list_pop_front(&rpc->gone))) {
         struct rpc_client *client = list_entry(node, struct rpc_client, link);
 
-        if (server && server->on_client_down && !rpc->is_destroying)
+        /* it may be back already, and has said so */
+        if (server && server->on_client_down && !rpc->is_destroying
+            && !table_get(&rpc->clients, client->id))
             server->on_client_down(server->arg, client->id, client->is_evicted);
         free(client);
         n++;
