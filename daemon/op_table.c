@@ -13,6 +13,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_CLIENT_ALIVE] = {op_client_alive},
 
     [OP_LOOKUP] = {op_lookup},
+    [OP_WALK] = {op_walk},
     [OP_GETATTR] = {op_getattr},
     [OP_SETATTR] = {op_setattr},
     [OP_CREATE] = {op_create},
@@ -54,6 +55,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_DIR_SEAL] = {op_dir_seal},
     [OP_DIR_STAT] = {op_dir_stat},
     [OP_NAMESPACE_LOCK] = {op_namespace_lock},
+    [OP_NAMESPACE_RAISE] = {op_namespace_raise},
     [OP_CLAIM_END] = {op_claim_end},
     [OP_CLAIM_CHECK] = {op_claim_check},
     [OP_DIR_MEMBER] = {op_dir_member},

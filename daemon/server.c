@@ -61,6 +61,7 @@ static int shard_open(struct server *server, uint32_t index, struct benchfs_erro
         .target = config->node * config->n_shards + index,
         .index = index,
         .chunk_size = (uint32_t)settings->chunk_size_bytes,
+        .is_restarted = config->restart_ports != NULL,
         .rpc =
             {
                 .job = config->job,

@@ -327,6 +327,9 @@ void session_connected(struct shard *shard, const struct rpc_client_info *info)
     if (info->is_local && info->pid > 0
         && proc_start_time(info->pid, &session->pid_start) == 0)
         session->pid = info->pid;
+    /* it may have had a directory renamed while this target could not be reached */
+    if (info->kind == HELLO_DAEMON)
+        epoch_raise(&shard->epoch);
     if (info->kind == HELLO_DAEMON)
         predecessors_end(shard, info);
     else if (info->is_local && info->kind == HELLO_CLIENT && shard->index == 0

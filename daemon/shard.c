@@ -309,6 +309,7 @@ int shard_create(const struct shard_config *config,
     shard->target = config->target;
     shard->index = config->index;
     shard->chunk_size = config->chunk_size;
+    epoch_init(&shard->epoch, config->rpc.instance, config->is_restarted);
     rc = random_u64(&shard->client);
     shard->client |= 1; /* 0 is nobody */
     if (rc == 0)
@@ -476,6 +477,7 @@ void shard_destroy(struct shard *shard)
     intent_fini(shard);
     session_fini(shard);
     keylock_fini(&shard->locks);
+    epoch_fini(&shard->epoch);
     service_destroy(shard->service);
     store_close(shard->store);
     fiber_pool_destroy(shard->fibers);

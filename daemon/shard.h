@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "daemon/epoch.h"
 #include "daemon/fiber.h"
 #include "daemon/keylock.h"
 #include "daemon/timer.h"
@@ -83,6 +84,7 @@ struct shard {
     struct store *store;
     struct fiber_pool *fibers;
     struct keylock locks;
+    struct epoch epoch;
     struct table sessions;    /* client -> struct session */
     struct table open_inodes; /* ino -> struct open_inode */
     struct table lock_files;  /* ino -> struct lock_file */
@@ -129,6 +131,7 @@ struct shard_config {
     struct rpc_config rpc; /* all but server, client and auth */
     struct store_config store;
     uint32_t chunk_size;
+    bool is_restarted; /* clients know one before it */
 };
 
 /* Lists, tables and locks of a zeroed shard: shard_create() begins with it, and tests

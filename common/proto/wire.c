@@ -172,7 +172,7 @@ void wire_header_encode(const struct wire_header *header, uint8_t *buf)
     wire_put_u16(&w, header->slot);
     wire_put_u16(&w, 0);
     wire_put_u32(&w, 0);
-    wire_put_u64(&w, header->epoch);
+    wire_put_u64(&w, 0);
 }
 
 static void header_fields_get(struct wire_header *header, struct wire_reader *r)
@@ -191,9 +191,8 @@ static void header_fields_get(struct wire_header *header, struct wire_reader *r)
     header->payload_len = wire_get_u32(r);
     header->reply_space = wire_get_u32(r);
     header->slot = wire_get_u16(r);
-    if (wire_get_u16(r) != 0 || wire_get_u32(r) != 0)
+    if (wire_get_u16(r) != 0 || wire_get_u32(r) != 0 || wire_get_u64(r) != 0)
         r->failed = true;
-    header->epoch = wire_get_u64(r);
     if (flags & ~(FLAG_REPLY | FLAG_ASKS_ONLY))
         r->failed = true;
 }

@@ -10,6 +10,7 @@
  *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK.
  *      DIR_MEMBERS, DIR_MEMBER. SURVEY. WRITE: is_reserved.
  *   4  header: asks only. SETTLE, STORE_SYNC. Attributes, CLOSE and SYNC: cuts.
+ *   5  WALK, NAMESPACE_RAISE. Header: no epoch.
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H
@@ -19,7 +20,7 @@
 #include <stdint.h>
 
 #define WIRE_MAGIC       0x31534642u /* "BFS1" */
-#define WIRE_VERSION     4
+#define WIRE_VERSION     5
 #define WIRE_HEADER_SIZE 64u
 #define WIRE_BODY_MAX    5120u       /* the longest body: symlink text and two names */
 #define WIRE_PAYLOAD_MAX (64u << 20) /* a chunk of the largest size */
@@ -92,8 +93,7 @@ struct wire_header {
     uint32_t timeout_ms; /* requests: how long the client will wait from now on */
     uint64_t payload_len; /* bulk bytes that go with the message */
     uint64_t reply_space; /* requests: bulk bytes that the reply may carry */
-    uint16_t slot;  /* requests with OP_ONCE: see transport/rpc_slots.h; 0: none */
-    uint64_t epoch; /* namespace epoch known to the sender */
+    uint16_t slot; /* requests with OP_ONCE: see transport/rpc_slots.h; 0: none */
 };
 
 /* Writes exactly WIRE_HEADER_SIZE bytes. */

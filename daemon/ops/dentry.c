@@ -28,37 +28,42 @@ static int reply_attr(struct op *op, struct store_inode *inode)
     return rc ? rc : OP_REPLY(op, attr_reply, &reply);
 }
 
-int op_lookup(struct op *op)
+int dentry_look(struct op *op,
+                uint64_t parent,
+                struct wire_text name,
+                struct msg_lookup_reply *ret)
 {
-    struct msg_lookup_reply reply = {.has_attr = 0};
     struct shard *shard = op->shard;
-    struct msg_dentry_request m;
     struct store_dentry dentry;
     struct store_inode inode;
+    int rc = store_dentry_get(shard->store, parent, name.data, name.len, &dentry);
+
+    if (rc)
+        return rc;
+    *ret = (struct msg_lookup_reply){.ino = dentry.ino, .type = dentry.type};
+    if (placement_home(dentry.ino) != shard->target)
+        return 0;
+    ret->has_attr = 1;
+    rc = store_inode_get(shard->store, dentry.ino, &inode);
+    /* of a directory without what other targets know: a path's way needs none of it */
+    if (rc == 0 && dentry.type == S_IFDIR)
+        inode_attr_new(&inode, &ret->attr);
+    else if (rc == 0)
+        rc = inode_attr_get(op, &inode, &ret->attr);
+    return rc;
+}
+
+int op_lookup(struct op *op)
+{
+    struct msg_lookup_reply reply;
+    struct msg_dentry_request m;
     int rc;
 
     OP_DECODE(op, dentry_request, &m);
     rc = op_check_key(op, keylock_key_dentry(m.parent, m.name.data, m.name.len));
-    if (rc)
-        return rc;
-    rc = store_dentry_get(shard->store, m.parent, m.name.data, m.name.len, &dentry);
-    if (rc)
-        return rc;
-    reply.ino = dentry.ino;
-    reply.type = dentry.type;
-    if (placement_home(dentry.ino) == shard->target) {
-        rc = store_inode_get(shard->store, dentry.ino, &inode);
-        /* of a directory without what other targets know: a path's way needs none of it
-         */
-        if (rc == 0 && dentry.type == S_IFDIR)
-            inode_attr_new(&inode, &reply.attr);
-        else if (rc == 0)
-            rc = inode_attr_get(op, &inode, &reply.attr);
-        if (rc)
-            return rc;
-        reply.has_attr = 1;
-    }
-    return OP_REPLY(op, lookup_reply, &reply);
+    if (rc == 0)
+        rc = dentry_look(op, m.parent, m.name, &reply);
+    return rc ? rc : OP_REPLY(op, lookup_reply, &reply);
 }
 
 /* ---- create */

@@ -21,6 +21,10 @@ int op_unlink(struct op *op);
 int op_link(struct op *op);
 int op_readdir(struct op *op);
 
+/* walk.c */
+int op_walk(struct op *op);
+int op_namespace_raise(struct op *op);
+
 /* rename.c */
 int op_rename(struct op *op);
 
@@ -201,6 +205,18 @@ void intent_claims_end(struct op *op,
                        unsigned n);
 /* A target does not answer: claims are left for it to ask about. */
 bool is_cut_off(int status);
+
+/* dentry.c */
+/* What a name stands for; -ENOENT. May want a fiber. */
+int dentry_look(struct op *op,
+                uint64_t parent,
+                struct wire_text name,
+                struct msg_lookup_reply *ret);
+
+/* walk.c */
+/* In a fiber, before a directory that clients may have kept leaves its name, with the
+ * name locked: after it nobody believes in it any more. */
+int namespace_raise(struct op *op);
 
 /* peer_locks.c */
 /* Sets (or, with ino 0, removes) a dentry here. */

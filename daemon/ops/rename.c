@@ -315,6 +315,20 @@ static int prepare(struct op *op, struct rename *r)
     return rc;
 }
 
+/* Whether a client may believe that one of the names, without asking, stands for a
+ * directory that is about to leave it. One that is replaced is no more, which is seen.
+ */
+static bool moves_kept(const struct op *op, const struct rename *r)
+{
+    const struct epoch *epoch = &op->shard->epoch;
+
+    if (r->from.type == S_IFDIR && epoch_name_is_kept(epoch, r->from_key))
+        return true;
+    return is_exchange(r) && r->to.type == S_IFDIR
+           && (r->to_target != op->shard->target
+               || epoch_name_is_kept(epoch, r->to_key));
+}
+
 /* ---- changes */
 
 static bool is_home(const struct op *op, uint64_t ino)
@@ -461,6 +475,9 @@ static int rename_try(struct op *op, struct rename *r)
         rc = check_loops(op, r);
     if (rc == 0)
         rc = prepare(op, r);
+    /* with the names locked, so that nobody takes them for what they were again */
+    if (rc == 0 && moves_kept(op, r))
+        rc = namespace_raise(op);
     FAULT_POINT("rename-prepared");
     if (rc == 0)
         rc = commit(op, r);

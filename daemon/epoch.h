@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What clients may keep of directories, seen from a target.
+ *
+ * A client that walks along a path may keep which inode a directory's name stands for,
+ * and not ask again. Before such a name comes to stand for something else, each target
+ * takes another epoch. A client says the target's epoch as it knows it with the last
+ * name of every path it has walked in that way; if it is another one by now, what the
+ * client keeps is worth nothing. So the renaming of a directory costs a message per
+ * target, and only if some client may have kept its name.
+ */
+#ifndef BENCHFS_DAEMON_EPOCH_H
+#define BENCHFS_DAEMON_EPOCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/table.h"
+
+/* Names that are remembered apart; of more than that, all count as kept. */
+#define EPOCH_NAMES_MAX 65536u
+
+struct epoch {
+    uint64_t value;    /* never 0; compared for equality only */
+    struct table kept; /* keys of names, see keylock_key_dentry() */
+    bool keeps_all;
+};
+
+/* `instance`: random, another one after each start of the daemon, so that no client
+ * takes an epoch from before it for one from after it. is_restarted: clients may keep
+ * what this process knows nothing of. */
+void epoch_init(struct epoch *epoch, uint64_t instance, bool is_restarted);
+void epoch_fini(struct epoch *epoch);
+
+void epoch_raise(struct epoch *epoch);
+void epoch_name_keep(struct epoch *epoch, uint64_t key);
+bool epoch_name_is_kept(const struct epoch *epoch, uint64_t key);
+
+#endif
