@@ -62,10 +62,20 @@ static int file_read(struct messages *messages, const char *path, size_t size)
 
 /* ---- the operations; i counts from 0 ---------------------------------------- */
 
+#define DEEP_FILE "/messages/a/deep/path/to/file"
+
 static int do_setup(struct messages *messages, unsigned i)
 {
+    char path[PATH_SIZE] = DEEP_FILE;
+    int status = 0;
+
     (void)i;
-    return fs_mkdir(&messages->fs, "/messages");
+    for (char *slash = path + 1; status == 0 && (slash = strchr(slash, '/'));) {
+        *slash = '\0';
+        status = fs_mkdir(&messages->fs, path);
+        *slash++ = '/';
+    }
+    return status ? status : file_write(messages, DEEP_FILE, 0, 0);
 }
 
 static int do_create(struct messages *messages, unsigned i)
@@ -78,6 +88,14 @@ static int do_stat(struct messages *messages, unsigned i)
     off_t size;
 
     return fs_stat(&messages->fs, name_of("f", i), &size);
+}
+
+static int do_stat_deep(struct messages *messages, unsigned i)
+{
+    off_t size;
+
+    (void)i;
+    return fs_stat(&messages->fs, DEEP_FILE, &size);
 }
 
 static int do_write_close(struct messages *messages, unsigned i)
@@ -176,6 +194,7 @@ static const struct {
     {"setup", do_setup},
     {"create", do_create},
     {"stat", do_stat},
+    {"stat-deep", do_stat_deep},
     {"write-close", do_write_close},
     {"open-read-close", do_open_read_close},
     {"rename", do_rename},

@@ -88,6 +88,12 @@ enum api_follow {
     API_ENTRY,    /* it is not: the name itself is meant (unlink, rename, ..) */
 };
 
+/* With one of these: what is not there is about to be made, which shows whether its
+ * directory is still there. */
+#define API_MAKES 8u
+/* How often a path is walked because what it led to has gone meanwhile. */
+#define API_WALK_TRIES 8
+
 enum api_last {
     API_LAST_NAME,
     API_LAST_ROOT,
@@ -102,6 +108,7 @@ struct api_place {
     bool is_found;
     bool has_slash; /* the path ended in one, so only a directory will do */
     uint64_t parent;
+    bool is_kept;         /* with API_MAKES, and not found: see api_walk_again() */
     bool has_parent_attr; /* not of the root */
     struct wire_attr parent_attr;
     char name[NAME_MAX + 1];
@@ -111,15 +118,21 @@ struct api_place {
 /* 0 also when the last component does not exist; -ENOENT: one before it. */
 int api_walk(struct benchfs *fs,
              const char *path,
-             enum api_follow follow,
+             unsigned follow, /* enum api_follow, API_MAKES */
              struct api_place *ret);
+/* After what should be made there: whether the path has to be walked again. */
+bool api_walk_again(struct benchfs *fs, const struct api_place *place, int status);
 /* An existing one: -ENOENT if it is not there. */
 int api_walk_existing(struct benchfs *fs,
                       const char *path,
                       enum api_follow follow,
                       struct wire_attr *ret);
-/* One to be made, removed or renamed: *ret->last is a name, and the parent writable. */
-int api_walk_entry(struct benchfs *fs, const char *path, struct api_place *ret);
+/* One to be made (API_MAKES), removed or renamed (0): *ret->last is a name, and the
+ * parent writable. */
+int api_walk_entry(struct benchfs *fs,
+                   const char *path,
+                   unsigned makes,
+                   struct api_place *ret);
 
 /* The path within the scratch (begins with '/'), or NULL if it is not in it. */
 const char *api_path_strip(const char *path, const char *mount, size_t mount_len);

@@ -150,8 +150,10 @@ static int path_open(struct benchfs *fs,
 {
     bool is_exclusive = (flags & O_CREAT) && (flags & O_EXCL);
     bool is_followed = !is_exclusive && !(flags & O_NOFOLLOW);
+    unsigned follow =
+        (is_followed ? API_FOLLOW : API_NOFOLLOW) | (flags & O_CREAT ? API_MAKES : 0);
     struct api_place place;
-    int status = api_walk(fs, path, is_followed ? API_FOLLOW : API_NOFOLLOW, &place);
+    int status = api_walk(fs, path, follow, &place);
 
     if (status < 0)
         return status;
@@ -163,6 +165,8 @@ static int path_open(struct benchfs *fs,
             status = -ESTALE;
     } else if (flags & O_CREAT) {
         status = file_create(fs, &place, flags, open_flags, mode, &place.attr, ret);
+        if (api_walk_again(fs, &place, status))
+            status = -ESTALE;
     } else {
         status = -ENOENT;
     }

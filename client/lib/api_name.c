@@ -29,29 +29,53 @@ void api_create_fill(const struct benchfs *fs,
     }
 }
 
-int benchfs_mkdir(struct benchfs *fs, const char *path, mode_t mode)
+/* A new entry at a path; `text`: of a symbolic link. */
+static int entry_make(struct benchfs *fs,
+                      const char *path,
+                      uint32_t mode,
+                      struct wire_text text,
+                      struct api_place *place)
 {
     struct msg_create_request what;
-    struct api_place place;
     struct wire_attr attr;
-    int status = api_enter(fs);
+    int status = api_walk_entry(fs, path, API_MAKES, place);
 
-    if (status == 0)
-        status = api_walk_entry(fs, path, &place);
     if (status)
         return status;
-    if (place.is_found)
+    if (place->is_found)
         return -EEXIST;
-    api_create_fill(fs, &place, S_IFDIR | (mode & 01777 & ~fs->umask), &what);
+    if (place->has_slash && !S_ISDIR(mode))
+        return -ENOENT;
+    api_create_fill(fs, place, mode, &what);
     what.flags = CREATE_EXCL;
-    return client_create(fs->client, place.parent, place.name, &what, &attr);
+    what.symlink = text;
+    return client_create(fs->client, place->parent, place->name, &what, &attr);
+}
+
+static int make(struct benchfs *fs, const char *path, uint32_t mode, const char *text)
+{
+    struct wire_text symlink = {.data = text, .len = text ? (uint16_t)strlen(text) : 0};
+    struct api_place place = {.is_kept = false};
+    int status = -ENOENT;
+
+    for (int i = 0; i < API_WALK_TRIES; i++) {
+        status = entry_make(fs, path, mode, symlink, &place);
+        if (!api_walk_again(fs, &place, status))
+            break;
+    }
+    return status;
+}
+
+int benchfs_mkdir(struct benchfs *fs, const char *path, mode_t mode)
+{
+    int status = api_enter(fs);
+
+    return status ? status
+                  : make(fs, path, S_IFDIR | (mode & 01777 & ~fs->umask), NULL);
 }
 
 int benchfs_symlink(struct benchfs *fs, const char *text, const char *new_path)
 {
-    struct msg_create_request what;
-    struct api_place place;
-    struct wire_attr attr;
     size_t len = strlen(text);
     int status = api_enter(fs);
 
@@ -61,17 +85,7 @@ int benchfs_symlink(struct benchfs *fs, const char *text, const char *new_path)
         return -ENOENT;
     if (len > WIRE_TEXT_MAX)
         return -ENAMETOOLONG;
-    status = api_walk_entry(fs, new_path, &place);
-    if (status < 0)
-        return status;
-    if (place.is_found)
-        return -EEXIST;
-    if (place.has_slash)
-        return -ENOENT;
-    api_create_fill(fs, &place, S_IFLNK | 0777, &what);
-    what.flags = CREATE_EXCL;
-    what.symlink = (struct wire_text){.data = text, .len = (uint16_t)len};
-    return client_create(fs->client, place.parent, place.name, &what, &attr);
+    return make(fs, new_path, S_IFLNK | 0777, text);
 }
 
 int benchfs_rmdir(struct benchfs *fs, const char *path)
@@ -80,7 +94,7 @@ int benchfs_rmdir(struct benchfs *fs, const char *path)
     int status = api_enter(fs);
 
     if (status == 0)
-        status = api_walk_entry(fs, path, &place);
+        status = api_walk_entry(fs, path, 0, &place);
     if (status < 0)
         return status;
     switch (place.last) {
@@ -106,7 +120,7 @@ int benchfs_unlink(struct benchfs *fs, const char *path)
     int status = api_enter(fs);
 
     if (status == 0)
-        status = api_walk_entry(fs, path, &place);
+        status = api_walk_entry(fs, path, 0, &place);
     if (status)
         return status;
     if (!place.is_found)
@@ -137,13 +151,31 @@ rename_check(const struct api_place *from, const struct api_place *to, unsigned 
     return 0;
 }
 
+static int rename_try(struct benchfs *fs,
+                      const char *path,
+                      const char *new_path,
+                      unsigned flags,
+                      struct api_place *to)
+{
+    struct api_place from;
+    int status = api_walk_entry(fs, path, 0, &from);
+
+    if (status == 0)
+        status = api_walk_entry(fs, new_path, API_MAKES, to);
+    if (status == 0)
+        status = rename_check(&from, to, flags);
+    if (status)
+        return status;
+    return client_rename(
+        fs->client, from.parent, from.name, to->parent, to->name, flags);
+}
+
 int benchfs_renameat2(struct benchfs *fs,
                       const char *path,
                       const char *new_path,
                       unsigned flags)
 {
-    struct api_place from;
-    struct api_place to;
+    struct api_place to = {.is_kept = false};
     int status = api_enter(fs);
 
     if (status < 0)
@@ -151,14 +183,12 @@ int benchfs_renameat2(struct benchfs *fs,
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)
         || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
-    status = api_walk_entry(fs, path, &from);
-    if (status == 0)
-        status = api_walk_entry(fs, new_path, &to);
-    if (status == 0)
-        status = rename_check(&from, &to, flags);
-    if (status)
-        return status;
-    return client_rename(fs->client, from.parent, from.name, to.parent, to.name, flags);
+    for (int i = 0; i < API_WALK_TRIES; i++) {
+        status = rename_try(fs, path, new_path, flags, &to);
+        if (!api_walk_again(fs, &to, status))
+            break;
+    }
+    return status;
 }
 
 int benchfs_rename(struct benchfs *fs, const char *path, const char *new_path)
@@ -166,26 +196,41 @@ int benchfs_rename(struct benchfs *fs, const char *path, const char *new_path)
     return benchfs_renameat2(fs, path, new_path, 0);
 }
 
-int benchfs_link(struct benchfs *fs, const char *path, const char *new_path)
+static int link_try(struct benchfs *fs,
+                    const char *path,
+                    const char *new_path,
+                    struct api_place *place)
 {
-    struct api_place place;
     struct wire_attr from;
     struct wire_attr attr;
-    int status = api_enter(fs);
+    int status = api_walk_existing(fs, path, API_NOFOLLOW, &from);
 
     if (status == 0)
-        status = api_walk_existing(fs, path, API_NOFOLLOW, &from);
-    if (status == 0)
-        status = api_walk_entry(fs, new_path, &place);
+        status = api_walk_entry(fs, new_path, API_MAKES, place);
     if (status)
         return status;
-    if (place.is_found)
+    if (place->is_found)
         return -EEXIST;
-    if (place.has_slash)
+    if (place->has_slash)
         return -ENOENT;
     if (S_ISDIR(from.mode))
         return -EPERM;
-    return client_link(fs->client, from.ino, place.parent, place.name, &attr);
+    return client_link(fs->client, from.ino, place->parent, place->name, &attr);
+}
+
+int benchfs_link(struct benchfs *fs, const char *path, const char *new_path)
+{
+    struct api_place place = {.is_kept = false};
+    int status = api_enter(fs);
+
+    if (status < 0)
+        return status;
+    for (int i = 0; i < API_WALK_TRIES; i++) {
+        status = link_try(fs, path, new_path, &place);
+        if (!api_walk_again(fs, &place, status))
+            break;
+    }
+    return status;
 }
 
 ssize_t benchfs_readlink(struct benchfs *fs, const char *path, char *buf, size_t size)

@@ -12,6 +12,7 @@
 struct walk {
     struct benchfs *fs;
     enum api_follow follow;
+    struct client_walk names;
     unsigned n_links;
     struct wire_attr dir; /* where it is; only ino is valid at the root */
     const char *rest;     /* in text */
@@ -158,9 +159,10 @@ walk_lookup(struct walk *walk, const char *name, bool is_last, struct wire_attr 
 {
     struct client *client = walk->fs->client;
     struct client_entry entry;
-    int status = client_lookup_entry(client, walk->dir.ino, name, &entry);
+    int status =
+        client_walk_name(client, &walk->names, walk->dir.ino, name, is_last, &entry);
 
-    if (status == 0 && S_ISDIR(entry.type) && (is_last || !entry.has_attr))
+    if (status == 0 && S_ISDIR(entry.type) && is_last)
         return client_getattr(client, entry.ino, ret);
     if (status == 0)
         *ret = entry.attr;
@@ -233,14 +235,42 @@ static int walk_run(struct walk *walk, struct api_place *ret)
     return status;
 }
 
+/* Whether what was found, or not found, is to be believed. */
+static bool is_sure(struct walk *walk, int status, bool makes, struct api_place *ret)
+{
+    bool is_missing = status == -ENOENT || (status == 0 && !ret->is_found);
+    bool has_no_name = status == 0 && ret->last != API_LAST_NAME;
+
+    /* without a last name there was nothing to ask for */
+    if (walk->names.is_stale || (walk->names.is_kept && has_no_name))
+        return false;
+    if (!is_missing || !walk->names.is_kept)
+        return true;
+    ret->is_kept = status == 0 && makes;
+    return ret->is_kept
+           || !client_walk_is_astray(walk->fs->client, &walk->names, walk->dir.ino);
+}
+
+static int walk_try(struct walk *walk, const char *inside, struct api_place *ret)
+{
+    memcpy(walk->text, inside, strlen(inside) + 1);
+    walk->rest = walk->text;
+    walk->n_links = 0;
+    walk_to_root(walk);
+    ret->is_kept = false;
+    return walk_run(walk, ret);
+}
+
 int api_walk(struct benchfs *fs,
              const char *path,
-             enum api_follow follow,
+             unsigned follow,
              struct api_place *ret)
 {
-    struct walk walk = {.fs = fs, .follow = follow};
+    bool makes = follow & API_MAKES;
+    struct walk walk = {.fs = fs, .follow = follow & ~API_MAKES};
     const char *inside;
     size_t len = strlen(path);
+    int status;
 
     if (len == 0)
         return -ENOENT;
@@ -249,10 +279,19 @@ int api_walk(struct benchfs *fs,
     inside = api_path_strip(path, fs->options.mount, fs->mount_len);
     if (!inside)
         return -EINVAL;
-    memcpy(walk.text, inside, strlen(inside) + 1);
-    walk.rest = walk.text;
-    walk_to_root(&walk);
-    return walk_run(&walk, ret);
+    status = walk_try(&walk, inside, ret);
+    if (is_sure(&walk, status, makes, ret))
+        return status;
+    walk.names = (struct client_walk){.is_fresh = true};
+    return walk_try(&walk, inside, ret);
+}
+
+bool api_walk_again(struct benchfs *fs, const struct api_place *place, int status)
+{
+    if (status != -ENOENT || !place->is_kept)
+        return false;
+    client_dirs_forget(fs->client);
+    return true;
 }
 
 int api_walk_existing(struct benchfs *fs,
@@ -270,9 +309,12 @@ int api_walk_existing(struct benchfs *fs,
     return status;
 }
 
-int api_walk_entry(struct benchfs *fs, const char *path, struct api_place *ret)
+int api_walk_entry(struct benchfs *fs,
+                   const char *path,
+                   unsigned makes,
+                   struct api_place *ret)
 {
-    int status = api_walk(fs, path, API_ENTRY, ret);
+    int status = api_walk(fs, path, API_ENTRY | makes, ret);
 
     if (status == 0 && ret->last == API_LAST_NAME && ret->has_parent_attr)
         status = api_permission_check(fs, &ret->parent_attr, W_OK | X_OK);

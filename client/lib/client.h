@@ -72,6 +72,34 @@ int client_lookup_entry(struct client *client,
                         uint64_t parent,
                         const char *name,
                         struct client_entry *ret);
+/*
+ * A walk along a path, zeroed before its first name. Directories on the way are kept,
+ * and asked for again only after a second, or when one of them may have got another
+ * name. That is noticed with the path's last name: is_stale, and -ESTALE; then the
+ * whole path has to be walked again. What a walk has found is as of its last name's
+ * answer.
+ */
+struct client_walk {
+    bool is_fresh; /* set by the caller: asks for every name */
+    bool is_kept;  /* some directory was not asked for */
+    bool is_stale;
+    uint64_t generation;
+};
+/* One name. Of a directory that is not the last: mode, owner and parent may be a second
+ * old. */
+int client_walk_name(struct client *client,
+                     struct client_walk *walk,
+                     uint64_t parent,
+                     const char *name,
+                     bool is_last,
+                     struct client_entry *ret);
+/* After a walk that has found nothing in `dir`: whether that is because the directory
+ * itself is no more, and was kept. Then is_stale, as above. */
+bool client_walk_is_astray(struct client *client,
+                           struct client_walk *walk,
+                           uint64_t dir);
+/* Nothing that is kept now is believed any more. */
+void client_dirs_forget(struct client *client);
 int client_lookup(struct client *client,
                   uint64_t parent,
                   const char *name,

@@ -19,6 +19,14 @@
 #define CLIENT_PARALLEL_MAX 64u /* requests in flight of one call of a user */
 #define CLIENT_RACE_TRIES   8   /* create or open while others create and remove */
 
+/* Directories by their names, and the epochs of targets: client_walk.c. */
+struct client_dirs {
+    pthread_mutex_t lock;
+    struct table kept;
+    uint64_t *epochs;    /* by target, 0: not known; made when needed */
+    uint64_t generation; /* changes when what is kept must not be believed any more */
+};
+
 struct client {
     uint64_t id;
     uint32_t node;
@@ -37,6 +45,7 @@ struct client {
     struct table inodes; /* ino -> struct client_inode */
     struct list lates;   /* of struct client_late, under inodes_lock */
     atomic_uint n_lates;
+    struct client_dirs dirs;
 };
 
 static inline uint32_t client_n_targets(const struct client *client)
@@ -96,6 +105,11 @@ int client_create_call(struct client *client,
                        const char *name,
                        const struct msg_create_request *what,
                        struct wire_attr *ret);
+
+/* ---- directories that are kept --------------------------------------- */
+
+void client_dirs_init(struct client_dirs *dirs);
+void client_dirs_fini(struct client_dirs *dirs);
 
 /* ---- open inodes ----------------------------------------------------- */
 

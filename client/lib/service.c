@@ -363,6 +363,7 @@ int client_open(const struct client_config *config,
         return benchfs_error_set(err, ENOMEM, "out of memory");
     pthread_mutex_init(&client->inodes_lock, NULL);
     table_init(&client->inodes);
+    client_dirs_init(&client->dirs);
     list_init(&client->lates);
     client->route = config->route;
     client->remote = config->route == CLIENT_ROUTE_LOCAL ? NULL : config->remote;
@@ -406,6 +407,7 @@ void client_close(struct client *client)
         client->remote->auth_close(client->auth_state);
     endpoint_table_fini(&client->table);
     table_fini(&client->inodes);
+    client_dirs_fini(&client->dirs);
     pthread_mutex_destroy(&client->inodes_lock);
     free(client->own);
     free(client->socket_path);

@@ -25,6 +25,7 @@ PY
 }
 same create 5
 same stat 2
+same stat-deep 2
 same write-close 6
 same open-read-close 5
 same rename 7

@@ -49,6 +49,7 @@ struct fake_service {
     int n_opens;
     unsigned lost_opcode, n_to_lose;
     unsigned held_opcode;
+    uint64_t epoch;
     bool is_lost_done;
     uint64_t lost_request; /* that was done, and had no answer */
     uint64_t last_seq;
@@ -190,6 +191,26 @@ static void op_lookup(struct target *target, struct rpc_request *request)
     REPLY(request, lookup_reply, &answer);
 }
 
+static void op_walk(struct target *target, struct rpc_request *request)
+{
+    struct fake_service *service = target->service;
+    struct msg_walk_reply answer = {.epoch = service->epoch};
+    struct msg_walk_request msg;
+    struct node *node;
+
+    assert_int_equal(
+        msg_walk_request_decode(&msg, request->body, request->header.body_len), 0);
+    answer.is_stale = msg.epoch && msg.epoch != service->epoch;
+    node = answer.is_stale ? NULL : node_named(service, msg.parent, msg.name);
+    if (node) {
+        answer.ino = node->attr.ino;
+        answer.type = node->attr.mode & S_IFMT;
+        answer.has_attr = node->cookie % 2; /* every other one must be asked for */
+        answer.attr = node->attr;
+    }
+    REPLY(request, walk_reply, &answer);
+}
+
 static void op_getattr(struct target *target, struct rpc_request *request)
 {
     struct msg_inode_request msg;
@@ -242,8 +263,8 @@ static void op_create(struct target *target, struct rpc_request *request)
 
     assert_int_equal(
         msg_create_request_decode(&msg, request->body, request->header.body_len), 0);
-    if (node_named(service, msg.parent, msg.name)) {
-        reply(request, -EEXIST, NULL, 0);
+    if (!node_find(service, msg.parent) || node_named(service, msg.parent, msg.name)) {
+        reply(request, node_find(service, msg.parent) ? -EEXIST : -ENOENT, NULL, 0);
         return;
     }
     node =
@@ -541,6 +562,9 @@ static void request_run(struct target *target, struct rpc_request *request)
     case OP_TABLE:
         op_table(target, request);
         break;
+    case OP_WALK:
+        op_walk(target, request);
+        break;
     case OP_LOOKUP:
         op_lookup(target, request);
         break;
@@ -793,6 +817,7 @@ struct fake_service *fake_service_start_remote(const struct unit_dir *dir,
     service->remote = backend;
     service->auth = auth;
     service->held_opcode = OP_COUNT;
+    service->epoch = 1;
     pthread_mutex_init(&service->lock, NULL);
     service->table = (struct endpoint_table){
         .job = "test",
@@ -859,6 +884,43 @@ const char *fake_service_socket(const struct fake_service *service)
 unsigned fake_service_count(struct fake_service *service, unsigned opcode)
 {
     return atomic_load(&service->counts[opcode]);
+}
+
+static struct node *node_of_root(struct fake_service *service, const char *name)
+{
+    struct wire_text text = {name, (uint16_t)strlen(name)};
+    struct node *node = node_named(service, PLACEMENT_ROOT_INO, text);
+
+    assert_non_null(node);
+    return node;
+}
+
+void fake_service_rename(struct fake_service *service,
+                         const char *name,
+                         const char *new_name)
+{
+    struct node *node;
+
+    pthread_mutex_lock(&service->lock);
+    node = node_of_root(service, name);
+    snprintf(node->name, sizeof(node->name), "%s", new_name);
+    service->epoch++;
+    pthread_mutex_unlock(&service->lock);
+}
+
+void fake_service_remove(struct fake_service *service, const char *name)
+{
+    struct node *node;
+
+    pthread_mutex_lock(&service->lock);
+    node = node_of_root(service, name);
+    for (unsigned i = 0; i < service->n_nodes; i++) {
+        if (service->nodes[i].attr.parent == node->attr.ino)
+            service->nodes[i].is_linked = false;
+    }
+    node->is_linked = false;
+    node->attr.ino = 0;
+    pthread_mutex_unlock(&service->lock);
 }
 
 void fake_service_hold(struct fake_service *service, unsigned opcode)

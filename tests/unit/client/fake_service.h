@@ -48,6 +48,12 @@ void fake_service_lose(struct fake_service *service,
                        bool is_done);
 /* Requests of an op wait until it is called again with OP_COUNT. */
 void fake_service_hold(struct fake_service *service, unsigned opcode);
+/* What another client does with entries of the root directory. A rename raises the
+ * epoch of all targets; what is in a directory that is removed goes with it. */
+void fake_service_rename(struct fake_service *service,
+                         const char *name,
+                         const char *new_name);
+void fake_service_remove(struct fake_service *service, const char *name);
 /* Opens that the home knows of, of all inodes. */
 int fake_service_opens(struct fake_service *service);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/api.h"
+#include "proto/ops.h"
 
 struct api_unit {
     struct unit_dir dir;
@@ -243,6 +244,106 @@ static void test_entries(void **state)
     stop(&unit);
 }
 
+/* Walks of a path that is known cost one request each, once all targets' epochs are. */
+static void warm_up(struct api_unit *unit, const char *path)
+{
+    unsigned before;
+
+    for (int i = 0; i < 2 * (int)FAKE_TARGETS; i++)
+        (void)type_of(unit, path, false);
+    before = fake_service_count(unit->service, OP_WALK);
+    (void)type_of(unit, path, false);
+    assert_int_equal(fake_service_count(unit->service, OP_WALK), before + 1);
+}
+
+static void touch(struct api_unit *unit, const char *path)
+{
+    int fd = benchfs_creat(unit->fs, path, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(benchfs_close(unit->fs, fd), 0);
+}
+
+static void test_directories_are_kept(void **state)
+{
+    struct api_unit unit;
+    unsigned before;
+
+    (void)state;
+    start(&unit);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a", 0755), 0);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a/b", 0755), 0);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a/b/c", 0755), 0);
+    touch(&unit, "/a/b/c/f");
+    warm_up(&unit, "/a/b/c/f");
+    assert_int_equal(type_of(&unit, "/a/b/c/f", true), S_IFREG);
+    /* what is not there takes one more, and what is made none */
+    before = fake_service_count(unit.service, OP_WALK);
+    assert_int_equal(type_of(&unit, "/a/b/c/no", true), ENOENT);
+    touch(&unit, "/a/b/c/g");
+    assert_int_equal(fake_service_count(unit.service, OP_WALK), before + 2);
+    assert_int_equal(type_of(&unit, "/a/b/c/..", true), S_IFDIR);
+    stop(&unit);
+}
+
+static void test_kept_directory_is_renamed(void **state)
+{
+    struct api_unit unit;
+
+    (void)state;
+    start(&unit);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a", 0755), 0);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a/b", 0755), 0);
+    touch(&unit, "/a/b/f");
+    warm_up(&unit, "/a/b/f");
+    fake_service_rename(unit.service, "a", "z");
+    assert_int_equal(type_of(&unit, "/a/b/f", true), ENOENT);
+    assert_int_equal(type_of(&unit, "/z/b/f", true), S_IFREG);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a/b/d", 0755), -ENOENT);
+    warm_up(&unit, "/z/b/f");
+    fake_service_rename(unit.service, "z", "a");
+    assert_int_equal(benchfs_mkdir(unit.fs, "/z/b/d", 0755), -ENOENT);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/a/b/d", 0755), 0);
+    stop(&unit);
+}
+
+static int make_kind(struct api_unit *unit, int kind, const char *path)
+{
+    switch (kind) {
+    case 0:
+        touch(unit, path);
+        return 0;
+    case 1:
+        return benchfs_mkdir(unit->fs, path, 0755);
+    default:
+        return benchfs_symlink(unit->fs, "text", path);
+    }
+}
+
+/* Nobody says that a directory was removed, and another one made in its place. */
+static void test_kept_directory_is_replaced(void **state)
+{
+    struct api_unit unit;
+
+    (void)state;
+    start(&unit);
+    for (int kind = 0; kind < 3; kind++) {
+        assert_int_equal(benchfs_mkdir(unit.fs, "/d", 0755), 0);
+        touch(&unit, "/d/x");
+        warm_up(&unit, "/d/x");
+        fake_service_remove(unit.service, "d");
+        assert_int_equal(benchfs_mkdir(unit.fs, "/d", 0755), 0);
+        assert_int_equal(make_kind(&unit, kind, "/d/y"), 0);
+        assert_int_not_equal(type_of(&unit, "/d/y", false), ENOENT);
+        warm_up(&unit, "/d/y");
+        fake_service_remove(unit.service, "d");
+        assert_int_equal(benchfs_mkdir(unit.fs, "/d", 0755), 0);
+        assert_int_equal(type_of(&unit, "/d/y", false), ENOENT);
+        fake_service_remove(unit.service, "d");
+    }
+    stop(&unit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +353,9 @@ int main(void)
         cmocka_unit_test(test_link_chain),
         cmocka_unit_test(test_create_through_link),
         cmocka_unit_test(test_entries),
+        cmocka_unit_test(test_directories_are_kept),
+        cmocka_unit_test(test_kept_directory_is_renamed),
+        cmocka_unit_test(test_kept_directory_is_replaced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
