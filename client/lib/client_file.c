@@ -471,7 +471,7 @@ static int seek_batch_result(const struct seek_batch *batch, uint64_t *ret_offse
             status = client_reply_decode(call, seek_reply, &reply);
         if (status)
             return status;
-        if (reply.found) {
+        if (reply.found && reply.offset < batch->inode->chunk_size) {
             *ret_offset = (batch->first + i) * batch->inode->chunk_size + reply.offset;
             return 1;
         }

@@ -302,7 +302,10 @@ int store_chunk_seek(struct store *store,
         }
         offset = (block + n) * STORE_BLOCK_SIZE;
     }
-    return -ENXIO;
+    if (data || offset >= STORE_CHUNK_MAX)
+        return -ENXIO;
+    *ret_offset = offset;
+    return 0;
 }
 
 int store_file_usage_get(struct store *store,

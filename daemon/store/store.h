@@ -461,8 +461,9 @@ int store_chunk_allocate(struct store *store,
                          uint64_t chunk,
                          uint32_t offset,
                          uint32_t length);
-/* Next data (or hole) at or after offset within the chunk; -ENXIO: none up to its end.
- */
+/* Next data (or hole) at or after offset within the chunk; behind its data is a hole,
+ * up to the size that chunks of the file have, which the caller knows. -ENXIO: there is
+ * none. */
 int store_chunk_seek(struct store *store,
                      uint64_t ino,
                      uint64_t chunk,
