@@ -22,7 +22,7 @@ void epoch_raise(struct epoch *epoch)
         epoch->value = 1;
 }
 
-void epoch_name_keep(struct epoch *epoch, uint64_t key)
+void epoch_keep(struct epoch *epoch, uint64_t key)
 {
     int rc;
 
@@ -38,7 +38,7 @@ void epoch_name_keep(struct epoch *epoch, uint64_t key)
     table_init(&epoch->kept);
 }
 
-bool epoch_name_is_kept(const struct epoch *epoch, uint64_t key)
+bool epoch_is_kept(const struct epoch *epoch, uint64_t key)
 {
     return epoch->keeps_all || table_get(&epoch->kept, key);
 }

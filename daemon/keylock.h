@@ -24,7 +24,8 @@ void keylock_init(struct keylock *locks, struct list *ready);
 void keylock_fini(struct keylock *locks);
 
 uint64_t keylock_key_dentry(uint64_t parent, const char *name, size_t len);
-/* An inode's chunks: held shared while their data moves. */
+/* An inode's chunks: held shared while their data moves. A directory's mode and owner:
+ * held while they change. */
 uint64_t keylock_key_inode(uint64_t ino);
 /* This target's part of a directory: shared while an entry is about to be made, held
  * while it is about to be closed for good. */

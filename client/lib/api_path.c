@@ -239,12 +239,12 @@ static int walk_run(struct walk *walk, struct api_place *ret)
 static bool is_sure(struct walk *walk, int status, bool makes, struct api_place *ret)
 {
     bool is_missing = status == -ENOENT || (status == 0 && !ret->is_found);
-    bool has_no_name = status == 0 && ret->last != API_LAST_NAME;
 
-    /* without a last name there was nothing to ask for */
-    if (walk->names.is_stale || (walk->names.is_kept && has_no_name))
+    if (!walk->names.is_kept)
+        return true;
+    if (walk->names.is_stale || !walk->names.is_sure)
         return false;
-    if (!is_missing || !walk->names.is_kept)
+    if (!is_missing)
         return true;
     ret->is_kept = status == 0 && makes;
     return ret->is_kept

@@ -74,19 +74,19 @@ int client_lookup_entry(struct client *client,
                         struct client_entry *ret);
 /*
  * A walk along a path, zeroed before its first name. Directories on the way are kept,
- * and asked for again only after a second, or when one of them may have got another
- * name. That is noticed with the path's last name: is_stale, and -ESTALE; then the
+ * and asked for again only when one of them may have got another name, mode or owner.
+ * That is noticed with the path's last name: is_stale, and -ESTALE; then the
  * whole path has to be walked again. What a walk has found is as of its last name's
  * answer.
  */
 struct client_walk {
     bool is_fresh; /* set by the caller: asks for every name */
     bool is_kept;  /* some directory was not asked for */
+    bool is_sure;  /* a name after it was: by then all of that was still so */
     bool is_stale;
     uint64_t generation;
 };
-/* One name. Of a directory that is not the last: mode, owner and parent may be a second
- * old. */
+/* One name. Of a directory only mode, owner and parent are right. */
 int client_walk_name(struct client *client,
                      struct client_walk *walk,
                      uint64_t parent,

@@ -8,12 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/clock.h"
 #include "base/hash.h"
 #include "client/client_internal.h"
 
-/* Attributes are believed for so long, as by the mount. */
-#define KEPT_MS 1000u
 /* Of more than that, all are forgotten, so that none has to be chosen. */
 #define KEPT_MAX 4096u
 
@@ -22,7 +19,6 @@
 struct kept {
     struct client_entry entry;
     uint64_t parent;
-    uint64_t until_ms;
     char name[];
 };
 
@@ -114,8 +110,7 @@ static void kept_put(struct client_dirs *dirs,
 
     if (!kept)
         return;
-    *kept = (struct kept){
-        .entry = *entry, .parent = parent, .until_ms = clock_now_ms() + KEPT_MS};
+    *kept = (struct kept){.entry = *entry, .parent = parent};
     memcpy(kept->name, name.data, name.len);
     kept->name[name.len] = '\0';
     if (table_count(&dirs->kept) >= KEPT_MAX)
@@ -142,11 +137,11 @@ static bool kept_take(struct client *client,
         return false;
     pthread_mutex_lock(&dirs->lock);
     kept = kept_find(dirs, parent, name.data, name.len);
-    is_kept = kept && kept->until_ms > clock_now_ms()
-              && (!walk->is_kept || walk->generation == dirs->generation);
+    is_kept = kept && (!walk->is_kept || walk->generation == dirs->generation);
     if (is_kept) {
         *ret = kept->entry;
         walk->is_kept = true;
+        walk->is_sure = false;
         walk->generation = dirs->generation;
     }
     pthread_mutex_unlock(&dirs->lock);
@@ -214,6 +209,7 @@ static int walk_ask(struct client *client,
         return status;
     answer_note(client, target, reply.epoch, ret_generation);
     walk->is_stale = reply.is_stale;
+    walk->is_sure = !reply.is_stale;
     if (reply.is_stale)
         return -ESTALE;
     *ret = (struct client_entry){.ino = reply.ino,
@@ -235,20 +231,20 @@ static int walk_once(struct client *client,
 
     if (status)
         return status;
-    if (!ret->has_attr && !(is_dir && !msg->keeps)) {
-        status = client_getattr(client, ret->ino, &ret->attr);
-        /* removed or replaced between the two messages */
-        if (status)
-            return status == -ENOENT ? -ESTALE : status;
-        ret->has_attr = true;
+    /* one that is homed elsewhere, since it was renamed, is not kept: its home does not
+     * know that somebody would have to hear of changes */
+    if (msg->keeps && is_dir && ret->has_attr) {
+        pthread_mutex_lock(&dirs->lock);
+        if (generation == dirs->generation)
+            kept_put(dirs, msg->parent, msg->name, ret);
+        pthread_mutex_unlock(&dirs->lock);
     }
-    if (!msg->keeps || !is_dir)
+    if (ret->has_attr || (is_dir && !msg->keeps))
         return 0;
-    pthread_mutex_lock(&dirs->lock);
-    if (generation == dirs->generation)
-        kept_put(dirs, msg->parent, msg->name, ret);
-    pthread_mutex_unlock(&dirs->lock);
-    return 0;
+    status = client_getattr(client, ret->ino, &ret->attr);
+    ret->has_attr = status == 0;
+    /* removed or replaced between the two messages */
+    return status == -ENOENT ? -ESTALE : status;
 }
 
 int client_walk_name(struct client *client,

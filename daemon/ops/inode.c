@@ -57,6 +57,33 @@ static void setattr_apply(const struct msg_setattr_request *m,
     inode->ctime_ns = now;
 }
 
+/* In a fiber, if there are other targets. */
+static int directory_setattr(struct op *op, const struct msg_setattr_request *m)
+{
+    const uint32_t permission = SETATTR_MODE | SETATTR_UID | SETATTR_GID;
+    uint64_t key = keylock_key_inode(m->ino);
+    struct shard *shard = op->shard;
+    struct store_inode inode;
+    int rc = op_lock_key(op, key); /* nobody keeps it until it is as it is to be */
+
+    if (rc)
+        return rc;
+    if (m->mask & SETATTR_SIZE)
+        rc = -EISDIR;
+    if (rc == 0 && (m->mask & (SETATTR_MTIME | SETATTR_MTIME_NOW)))
+        rc = directory_time_forget(op, m->ino);
+    if (rc == 0 && (m->mask & permission) && epoch_is_kept(&shard->epoch, key))
+        rc = namespace_raise(op);
+    if (rc == 0)
+        rc = store_inode_get(shard->store, m->ino, &inode);
+    if (rc == 0) {
+        setattr_apply(m, &inode);
+        rc = store_inode_put(shard->store, &inode);
+    }
+    op_unlock_key(op, key);
+    return rc ? rc : reply_attr(op, &inode);
+}
+
 int op_setattr(struct op *op)
 {
     struct shard *shard = op->shard;
@@ -68,18 +95,12 @@ int op_setattr(struct op *op)
     rc = store_inode_get(shard->store, m.ino, &inode);
     if (rc)
         return rc;
-    if (S_ISDIR(inode.mode) && shard->n_targets > 1 && !op->fiber)
-        return OP_NEEDS_FIBER; /* for the attributes in the reply */
-    if (S_ISDIR(inode.mode) && (m.mask & (SETATTR_MTIME | SETATTR_MTIME_NOW))) {
-        rc = directory_time_forget(op, m.ino);
-        if (rc == 0)
-            rc = store_inode_get(shard->store, m.ino, &inode);
-        if (rc)
-            return rc;
-    }
+    if (S_ISDIR(inode.mode))
+        return shard->n_targets > 1 && !op->fiber ? (int)OP_NEEDS_FIBER
+                                                  : directory_setattr(op, &m);
     if (m.mask & SETATTR_SIZE) {
         if (!S_ISREG(inode.mode))
-            return S_ISDIR(inode.mode) ? -EISDIR : -EINVAL;
+            return -EINVAL;
         if (m.size > FILE_SIZE_MAX)
             return -EFBIG;
         rc = inode_truncate(op, &inode, m.size);

@@ -322,11 +322,10 @@ static bool moves_kept(const struct op *op, const struct rename *r)
 {
     const struct epoch *epoch = &op->shard->epoch;
 
-    if (r->from.type == S_IFDIR && epoch_name_is_kept(epoch, r->from_key))
+    if (r->from.type == S_IFDIR && epoch_is_kept(epoch, r->from_key))
         return true;
     return is_exchange(r) && r->to.type == S_IFDIR
-           && (r->to_target != op->shard->target
-               || epoch_name_is_kept(epoch, r->to_key));
+           && (r->to_target != op->shard->target || epoch_is_kept(epoch, r->to_key));
 }
 
 /* ---- changes */

@@ -10,29 +10,49 @@
 #include "daemon/ops/ops.h"
 #include "daemon/peer.h"
 
+/* -ENOENT. OP_PARKED: it, or its attributes, are about to change. */
+static int
+walk_look(struct op *op, const struct msg_walk_request *m, struct msg_lookup_reply *ret)
+{
+    struct shard *shard = op->shard;
+    uint64_t inode_key;
+    int rc;
+
+    do {
+        rc = dentry_look(op, m->parent, m->name, ret);
+        if (rc || !m->keeps || ret->type != S_IFDIR || !ret->has_attr)
+            return rc;
+        inode_key = keylock_key_inode(ret->ino);
+        if (!keylock_is_locked(&shard->locks, inode_key, op->lock_owner)) {
+            epoch_keep(&shard->epoch,
+                       keylock_key_dentry(m->parent, m->name.data, m->name.len));
+            epoch_keep(&shard->epoch, inode_key);
+            return 0;
+        }
+        rc = op_wait_key(op, inode_key);
+    } while (rc == 0);
+    return rc;
+}
+
 int op_walk(struct op *op)
 {
     struct epoch *epoch = &op->shard->epoch;
     struct msg_lookup_reply entry = {.ino = 0};
     struct msg_walk_request m;
     struct msg_walk_reply reply;
-    uint64_t key;
     int rc;
 
     OP_DECODE(op, walk_request, &m);
-    key = keylock_key_dentry(m.parent, m.name.data, m.name.len);
-    rc = op_check_key(op, key); /* a name that is about to change */
+    rc = op_check_key(op, keylock_key_dentry(m.parent, m.name.data, m.name.len));
     if (rc)
         return rc;
     reply = (struct msg_walk_reply){.epoch = epoch->value,
                                     .is_stale = m.epoch && m.epoch != epoch->value};
-    if (reply.is_stale)
-        return OP_REPLY(op, walk_reply, &reply);
-    rc = dentry_look(op, m.parent, m.name, &entry);
-    if (rc && rc != -ENOENT)
-        return rc;
-    if (rc == 0 && m.keeps && entry.type == S_IFDIR)
-        epoch_name_keep(epoch, key);
+    if (!reply.is_stale) {
+        rc = walk_look(op, &m, &entry);
+        if (rc && rc != -ENOENT)
+            return rc;
+    }
     if (rc == 0) {
         reply.ino = entry.ino;
         reply.type = entry.type;

@@ -205,7 +205,8 @@ static void op_walk(struct target *target, struct rpc_request *request)
     if (node) {
         answer.ino = node->attr.ino;
         answer.type = node->attr.mode & S_IFMT;
-        answer.has_attr = node->cookie % 2; /* every other one must be asked for */
+        /* every other file must be asked for */
+        answer.has_attr = S_ISDIR(node->attr.mode) || node->cookie % 2;
         answer.attr = node->attr;
     }
     REPLY(request, walk_reply, &answer);

@@ -31,11 +31,11 @@ static void test_names(void **state)
 
     (void)state;
     epoch_init(&epoch, 7, false);
-    assert_false(epoch_name_is_kept(&epoch, 5));
-    epoch_name_keep(&epoch, 5);
-    epoch_name_keep(&epoch, 5);
-    assert_true(epoch_name_is_kept(&epoch, 5));
-    assert_false(epoch_name_is_kept(&epoch, 6));
+    assert_false(epoch_is_kept(&epoch, 5));
+    epoch_keep(&epoch, 5);
+    epoch_keep(&epoch, 5);
+    assert_true(epoch_is_kept(&epoch, 5));
+    assert_false(epoch_is_kept(&epoch, 6));
     epoch_fini(&epoch);
 }
 
@@ -46,7 +46,7 @@ static void test_restart(void **state)
 
     (void)state;
     epoch_init(&epoch, 7, true);
-    assert_true(epoch_name_is_kept(&epoch, 6));
+    assert_true(epoch_is_kept(&epoch, 6));
     epoch_fini(&epoch);
 }
 
@@ -57,11 +57,11 @@ static void test_many_names(void **state)
     (void)state;
     epoch_init(&epoch, 7, false);
     for (uint64_t key = 1; key <= EPOCH_NAMES_MAX; key++)
-        epoch_name_keep(&epoch, key);
-    assert_false(epoch_name_is_kept(&epoch, EPOCH_NAMES_MAX + 2));
-    epoch_name_keep(&epoch, EPOCH_NAMES_MAX + 1);
-    assert_true(epoch_name_is_kept(&epoch, 1));
-    assert_true(epoch_name_is_kept(&epoch, EPOCH_NAMES_MAX + 2));
+        epoch_keep(&epoch, key);
+    assert_false(epoch_is_kept(&epoch, EPOCH_NAMES_MAX + 2));
+    epoch_keep(&epoch, EPOCH_NAMES_MAX + 1);
+    assert_true(epoch_is_kept(&epoch, 1));
+    assert_true(epoch_is_kept(&epoch, EPOCH_NAMES_MAX + 2));
     epoch_fini(&epoch);
 }
 
