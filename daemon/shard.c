@@ -25,6 +25,7 @@
 #include "daemon/session_store.h"
 #include "daemon/stage_host.h"
 #include "daemon/sync.h"
+#include "daemon/trim.h"
 #include "daemon/watch.h"
 #include "proto/placement.h"
 #include "transport/auth_munge.h"
@@ -146,12 +147,14 @@ static void *shard_main(void *arg)
 
         shard_timers_run(&shard->timers);
         sync_progress(shard);
-        if (has_work(shard))
+        if (has_work(shard)) {
             run_batch(shard);
-        else if (n == 0)
+            trim_progress(shard);
+        } else if (n == 0) {
             rpc_wait(shard->rpc,
                      drain.at_ns == UINT64_MAX ? shard_timers_wait_ms(&shard->timers)
                                                : 10);
+        }
         if (!atomic_load(&shard->stop))
             continue;
         if (drain.at_ns == UINT64_MAX) {
@@ -262,6 +265,7 @@ void shard_tables_init(struct shard *shard)
     table_init(&shard->running);
     table_init(&shard->lock_files);
     watch_init(shard);
+    trim_init(shard);
     claim_init(shard);
     intent_init(shard);
     keylock_init(&shard->locks, &shard->ready);

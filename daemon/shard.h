@@ -111,6 +111,7 @@ struct shard {
     struct list late_intents; /* struct intent: to be tried again */
     struct shard_timer intent_timer;
     bool has_late_orphans;
+    struct shard_timer trim_timer;
     struct sync *sync;      /* NULL: the store is not durable; daemon/sync.h */
     struct list committing; /* struct op: fibers that wait for the commit */
     uint64_t lock_sequence;

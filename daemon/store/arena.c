@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The arena file: mapping, backing ahead of use, allocation, pins. */
+ * The arena file: mapping, backing ahead of use and giving it back, allocation, pins.
+ */
 #include "store/arena.h"
 
 #include <assert.h>
@@ -12,7 +13,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "store/blockmap.h"
 #include "store/store.h"
 
 /* Backing is added in steps of this many blocks (8 MiB). A step is allocated and its
@@ -27,6 +27,11 @@ struct arena {
     struct blockmap *map;
     struct list pins;
     struct arena_runs held; /* released while pinned */
+    /* Given back to the file system: holes of the file, and no block of theirs is free
+     * in the map. */
+    struct arena_runs hollow;
+    uint64_t n_hollow;
+    uint64_t idle_low; /* the least that was free since arena_idle_low() */
 };
 
 int arena_runs_reserve(struct arena_runs *runs, size_t extra)
@@ -169,6 +174,7 @@ void arena_close(struct arena *arena)
         close(arena->fd);
     blockmap_destroy(arena->map);
     arena_runs_fini(&arena->held);
+    arena_runs_fini(&arena->hollow);
     free(arena);
 }
 
@@ -194,7 +200,7 @@ int arena_fd(const struct arena *arena)
 
 uint64_t arena_used_bytes(const struct arena *arena)
 {
-    uint64_t free_blocks = blockmap_free_count(arena->map);
+    uint64_t free_blocks = blockmap_free_count(arena->map) + arena->n_hollow;
 
     return (blockmap_limit(arena->map) - free_blocks) * STORE_BLOCK_SIZE;
 }
@@ -235,10 +241,9 @@ static uint64_t available_blocks(const struct arena *arena)
     return fs.f_bavail * (uint64_t)fs.f_frsize / STORE_BLOCK_SIZE;
 }
 
-static int back_blocks(struct arena *arena, uint64_t n)
+static int back_range(struct arena *arena, uint64_t start, uint64_t n)
 {
-    uint64_t limit = blockmap_limit(arena->map);
-    off_t offset = (off_t)(limit * STORE_BLOCK_SIZE);
+    off_t offset = (off_t)(start * STORE_BLOCK_SIZE);
     size_t length = n * STORE_BLOCK_SIZE;
     int code;
 
@@ -247,8 +252,48 @@ static int back_blocks(struct arena *arena, uint64_t n)
     } while (code == EINTR);
     if (code != 0)
         return -ENOSPC;
-    (void)madvise(arena_memory(arena, limit), length, MADV_POPULATE_WRITE);
-    blockmap_extend(arena->map, limit + n);
+    (void)madvise(arena_memory(arena, start), length, MADV_POPULATE_WRITE);
+    return 0;
+}
+
+static int back_blocks(struct arena *arena, uint64_t n)
+{
+    uint64_t limit = blockmap_limit(arena->map);
+    int rc = back_range(arena, limit, n);
+
+    if (rc == 0)
+        blockmap_extend(arena->map, limit + n);
+    return rc;
+}
+
+/* Fills a hole, or the beginning of one, with n blocks at least, or -ENOSPC. */
+static int hollow_fill(struct arena *arena, uint64_t n)
+{
+    struct arena_runs *hollow = &arena->hollow;
+    struct arena_run *run = hollow->run;
+    uint64_t step = n > BACKING_STEP ? n : BACKING_STEP;
+    uint64_t available, start;
+    size_t i = hollow->count;
+
+    while (i > 0 && run[i - 1].n < n)
+        i--;
+    if (i == 0)
+        return -ENOSPC;
+    run += i - 1;
+    available = available_blocks(arena);
+    if (step > run->n)
+        step = run->n;
+    if (step > available)
+        step = available;
+    if (step < n || back_range(arena, run->start, step) < 0)
+        return -ENOSPC;
+    start = run->start;
+    run->start += step;
+    run->n -= step;
+    if (run->n == 0)
+        *run = hollow->run[--hollow->count];
+    arena->n_hollow -= step;
+    blockmap_release(arena->map, start, step);
     return 0;
 }
 
@@ -259,6 +304,8 @@ static int arena_grow(struct arena *arena, uint64_t n)
     uint64_t available = available_blocks(arena);
     uint64_t step = n > BACKING_STEP ? n : BACKING_STEP;
 
+    if (hollow_fill(arena, n) == 0)
+        return 0;
     if (left > available)
         left = available;
     if (step > left)
@@ -281,19 +328,106 @@ static void release_from(struct arena *arena, struct arena_runs *runs, size_t fi
 static int
 take_run(struct arena *arena, uint64_t goal, uint32_t *want, uint64_t *ret_start)
 {
-    bool may_grow = true;
-
     for (;;) {
         if (blockmap_take(arena->map, goal, *want, ret_start) == 0)
             return 0;
-        if (may_grow && arena_grow(arena, *want) == 0)
+        if (arena_grow(arena, *want) == 0)
             continue;
-        may_grow = false;
         if (*want == 1)
             return -ENOSPC;
         *want /= 2;
     }
 }
+
+/* ---- giving back ----------------------------------------------------- */
+
+uint64_t arena_idle_bytes(const struct arena *arena)
+{
+    return blockmap_free_count(arena->map) * STORE_BLOCK_SIZE;
+}
+
+static void idle_note(struct arena *arena)
+{
+    uint64_t idle = arena_idle_bytes(arena);
+
+    if (idle < arena->idle_low)
+        arena->idle_low = idle;
+}
+
+uint64_t arena_idle_low(struct arena *arena)
+{
+    uint64_t low;
+
+    idle_note(arena);
+    low = arena->idle_low;
+    arena->idle_low = arena_idle_bytes(arena);
+    return low;
+}
+
+/* Takes the blocks, which are free in the map, out of use. */
+static int hollow_add(struct arena *arena, uint64_t start, uint64_t n)
+{
+    int rc = arena_runs_push(&arena->hollow, start, n);
+
+    if (rc == 0)
+        arena->n_hollow += n;
+    return rc;
+}
+
+/* By the mapping, so that UCX lets go of what it may have registered there with a
+ * network card: it watches madvise(), and not fallocate(). */
+uint64_t arena_trim(struct arena *arena)
+{
+    const size_t length = (size_t)ARENA_TRIM_BLOCKS * STORE_BLOCK_SIZE;
+    uint64_t start;
+
+    if (blockmap_take(arena->map, UINT64_MAX, ARENA_TRIM_BLOCKS, &start) < 0)
+        return 0;
+    if (arena_runs_reserve(&arena->hollow, 1) < 0
+        || madvise(arena_memory(arena, start), length, MADV_REMOVE) < 0) {
+        blockmap_release(arena->map, start, ARENA_TRIM_BLOCKS);
+        return 0;
+    }
+    (void)hollow_add(arena, start, ARENA_TRIM_BLOCKS); /* there is room for it */
+    idle_note(arena);
+    return length;
+}
+
+/* Those of a hole that are not in use; allocated and never written, some may be. */
+static int hole_take(struct arena *arena, uint64_t begin, uint64_t end)
+{
+    int rc = 0;
+
+    for (uint64_t at = begin; at < end && rc == 0; at++) {
+        if (blockmap_mark(arena->map, at, 1) == 0)
+            rc = hollow_add(arena, at, 1);
+    }
+    return rc;
+}
+
+int arena_holes_find(struct arena *arena)
+{
+    off_t size = (off_t)(blockmap_limit(arena->map) * STORE_BLOCK_SIZE);
+    off_t data = 0;
+    int rc = 0;
+
+    while (data < size && rc == 0) {
+        off_t hole = lseek(arena->fd, data, SEEK_HOLE);
+
+        if (hole < 0 || hole >= size)
+            break;
+        data = lseek(arena->fd, hole, SEEK_DATA);
+        if (data < 0 || data > size) /* ENXIO: the rest is a hole */
+            data = size;
+        rc = hole_take(arena,
+                       (uint64_t)hole / STORE_BLOCK_SIZE,
+                       (uint64_t)data / STORE_BLOCK_SIZE);
+    }
+    arena->idle_low = arena_idle_bytes(arena);
+    return rc;
+}
+
+/* ---- allocation ------------------------------------------------------ */
 
 int arena_allocate(struct arena *arena,
                    uint64_t goal,
@@ -323,6 +457,7 @@ int arena_allocate(struct arena *arena,
     if (rc < 0)
         goto fail;
     arena_runs_fini(&taken);
+    idle_note(arena);
     return 0;
 fail:
     release_from(arena, &taken, 0);

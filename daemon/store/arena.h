@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/list.h"
+#include "store/blockmap.h"
 
 struct arena;
 
@@ -79,6 +80,21 @@ int arena_allocate(struct arena *arena,
                    struct arena_runs *runs);
 /* The blocks can be given out again, once no pin holds them. */
 void arena_release(struct arena *arena, uint64_t start, uint64_t n);
+
+/* What is free and still takes space of the file system; and the least of it since the
+ * last call. */
+uint64_t arena_idle_bytes(const struct arena *arena);
+uint64_t arena_idle_low(struct arena *arena);
+
+/* Blocks that are given back at once: a group of the map. */
+#define ARENA_TRIM_BLOCKS BLOCKMAP_GROUP
+/* Gives so many free blocks back to the file system, until they are needed again.
+ * Returns their bytes, 0: there are none together, or the file system can't have them.
+ */
+uint64_t arena_trim(struct arena *arena);
+/* After arena_mark(), once: finds what was given back before the file was opened. 0 or
+ * -ENOMEM. */
+int arena_holes_find(struct arena *arena);
 
 /* The pin is the caller's, with its runs filled in, until arena_unpin(). */
 void arena_pin(struct arena *arena, struct arena_pin *pin);

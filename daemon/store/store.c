@@ -220,6 +220,21 @@ void store_close(struct store *store)
     free(store);
 }
 
+uint64_t store_idle_bytes(const struct store *store)
+{
+    return arena_idle_bytes(store->arena);
+}
+
+uint64_t store_idle_low(struct store *store)
+{
+    return arena_idle_low(store->arena);
+}
+
+uint64_t store_trim(struct store *store)
+{
+    return arena_trim(store->arena);
+}
+
 static int remove_one(int dirfd, const char *name, int flags)
 {
     if (unlinkat(dirfd, name, flags) < 0 && errno != ENOENT)

@@ -60,6 +60,14 @@ struct store_usage {
  * needed. */
 void store_usage_get(const struct store *store, struct store_usage *ret);
 
+/* What of the data space is free, and still takes space of the file system below: the
+ * least since the last call. It is kept for what is written next; store_trim() gives
+ * some of it back, 16 MiB at a time, and returns how many bytes that were: 0 if it is
+ * not to be had so. No transaction needed. */
+uint64_t store_idle_bytes(const struct store *store);
+uint64_t store_idle_low(struct store *store);
+uint64_t store_trim(struct store *store);
+
 /* ---- transactions: at most one, begun lazily by the shard once per batch */
 int store_txn_begin(struct store *store); /* a write transaction; reads use it too */
 /* Frees of blocks take effect here. On failure (-ENOSPC, -EUCLEAN, …) it was aborted:

@@ -211,6 +211,8 @@ int store_meta_load(struct store *store,
         rc = load_seq(store, err);
     if (rc == 0)
         rc = recover_blocks(store, err);
+    if (rc == 0 && arena_holes_find(store->arena) < 0)
+        rc = benchfs_error_set(err, ENOMEM, "arena: out of memory");
     if (rc < 0) {
         store_txn_abort(store);
         return rc;

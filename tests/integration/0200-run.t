@@ -123,6 +123,20 @@ bad "no daemons" '-n 0: not 1 to 256' -n 0
 ok "nothing ran" test ! -e "$test_dir/ran"
 ok "nothing is left of all these" nothing_left || remains | diag
 
+# ---- memory ----
+cat >"$test_dir/gives-back" <<'SH'
+used() { du -sm "$BENCHFS_MEMORY_DIR"-* | cut -f1; }
+head -c 300M /dev/urandom >"$BENCHFS_MOUNT/f" && (($(used) >= 300)) && rm "$BENCHFS_MOUNT/f" || exit 1
+for ((i = 0; i < 300; i++)); do
+    (($(used) < 100)) && break
+    sleep 0.1
+done
+used
+((i < 300)) && head -c 300M /dev/urandom | tee "$BENCHFS_MOUNT/f" | cmp - "$BENCHFS_MOUNT/f"
+SH
+ok "memory of what is removed goes back to the machine" \
+    benchfs run -n 1 -- bash "$test_dir/gives-back"
+
 # ---- kills ----
 # killed DESCRIPTION STATUS ACTION: ACTION, with $runner and $command, must end the run.
 killed() {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The arena: backing, allocation, pins, its lock. */
+ * The arena: backing, giving back, allocation, pins. */
 #include "unit.h"
 
 #include <fcntl.h>
@@ -128,12 +128,81 @@ static void test_pins(void **state)
     place_fini(&p);
 }
 
+static uint64_t disk_blocks(const struct place *p)
+{
+    struct stat st;
+
+    assert_int_equal(fstatat(p->fd, "arena", &st, 0), 0);
+    return (uint64_t)st.st_blocks * 512 / STORE_BLOCK_SIZE;
+}
+
+static void test_trim(void **state)
+{
+    const uint64_t n_blocks = 4 * (uint64_t)ARENA_TRIM_BLOCKS;
+    struct benchfs_error err = BENCHFS_ERROR_INIT;
+    struct arena_runs runs = {0};
+    struct place p;
+
+    (void)state;
+    place_init(&p, n_blocks);
+    assert_int_equal(arena_trim(p.arena), 0);
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, n_blocks, &runs), 0);
+    memset(arena_memory(p.arena, 0), 1, n_blocks * STORE_BLOCK_SIZE);
+    assert_int_equal(arena_idle_low(p.arena), 0);
+    /* one that is needed keeps its group */
+    arena_release(p.arena, 1, n_blocks - 1);
+    assert_int_equal(arena_idle_low(p.arena), 0);
+    assert_int_equal(arena_idle_low(p.arena), (n_blocks - 1) * STORE_BLOCK_SIZE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(arena_trim(p.arena),
+                         (uint64_t)ARENA_TRIM_BLOCKS * STORE_BLOCK_SIZE);
+    assert_int_equal(arena_trim(p.arena), 0);
+    assert_true(disk_blocks(&p) <= ARENA_TRIM_BLOCKS + 16);
+    assert_int_equal(arena_used_bytes(p.arena), STORE_BLOCK_SIZE);
+    assert_int_equal(arena_idle_bytes(p.arena),
+                     (ARENA_TRIM_BLOCKS - 1) * (uint64_t)STORE_BLOCK_SIZE);
+    /* as much as before can be had, and be written */
+    runs.count = 0;
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, n_blocks, &runs), -ENOSPC);
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, n_blocks - 1, &runs), 0);
+    for (size_t i = 0; i < runs.count; i++)
+        memset(arena_memory(p.arena, runs.run[i].start),
+               2,
+               runs.run[i].n * STORE_BLOCK_SIZE);
+    assert_int_equal(arena_used_bytes(p.arena), n_blocks * STORE_BLOCK_SIZE);
+    assert_true(disk_blocks(&p) >= n_blocks);
+
+    /* what was given back is known after a restart, beside what is in use */
+    arena_release(p.arena, 0, n_blocks);
+    for (int i = 0; i < 4; i++)
+        assert_true(arena_trim(p.arena) > 0);
+    runs.count = 0;
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, 10, &runs), 0);
+    assert_int_equal(runs.count, 1);
+    memset(arena_memory(p.arena, runs.run[0].start), 3, 10 * STORE_BLOCK_SIZE);
+    arena_close(p.arena);
+    assert_int_equal(
+        arena_open(p.fd, "arena", n_blocks * STORE_BLOCK_SIZE, &p.arena, &err), 0);
+    assert_int_equal(arena_mark(p.arena, runs.run[0].start, 10), 0);
+    assert_int_equal(arena_holes_find(p.arena), 0);
+    assert_int_equal(arena_used_bytes(p.arena), 10 * STORE_BLOCK_SIZE);
+    assert_true(arena_idle_bytes(p.arena)
+                <= (uint64_t)ARENA_TRIM_BLOCKS * STORE_BLOCK_SIZE);
+    runs.count = 0;
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, n_blocks - 10, &runs), 0);
+    assert_true(disk_blocks(&p) >= n_blocks);
+    assert_int_equal(arena_allocate(p.arena, UINT64_MAX, 1, &runs), -ENOSPC);
+    arena_runs_fini(&runs);
+    place_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allocate_all),
         cmocka_unit_test(test_reopen),
         cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_trim),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
