@@ -122,6 +122,27 @@ struct write_report {
 
 /* Takes over a client's report of its writes. */
 int inode_fold_report(struct op *op, uint64_t ino, const struct write_report *report);
+/* The size alone, with mtime and ctime. */
+int inode_size_set(struct shard *shard, uint64_t ino, uint64_t size, int64_t now);
+/* Whether it has, or may have, chunks on other targets. */
+bool inode_is_striped(const struct shard *shard, const struct store_inode *inode);
+/* A CHUNK_TRUNCATE to `size`; owner 0: not to be remembered. The body's length. */
+size_t chunk_truncate_encode(struct op *op,
+                             const struct store_inode *inode,
+                             uint64_t owner,
+                             uint64_t size,
+                             uint8_t body[MSG_chunk_truncate_request_MAX]);
+/* Cuts or extends a file homed here, on all its targets. */
+int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size);
+/* The targets, other than this one, which may hold chunks of the file: bounded by the
+ * known size, or all if `may_be_longer`. *ret is malloc'ed. */
+int inode_chunk_targets(struct shard *shard,
+                        const struct store_inode *inode,
+                        bool may_be_longer,
+                        uint32_t **ret,
+                        unsigned *ret_n);
+
+/* inode_end.c */
 /* Adds or drops a link of an inode homed here, at once. */
 int inode_link_add(struct op *op, uint64_t ino, struct store_inode *ret);
 int inode_link_drop_note(struct shard *shard, uint64_t ino, struct store_inode *ret);
@@ -143,17 +164,6 @@ void inode_close_all(struct op *op,
                      unsigned n_free_writers);
 /* The last close of an inode without names. */
 int inode_closed(struct op *op, uint64_t ino);
-/* The size alone, with mtime and ctime. */
-int inode_size_set(struct shard *shard, uint64_t ino, uint64_t size, int64_t now);
-/* Cuts or extends a file homed here, on all its targets. */
-int inode_truncate(struct op *op, struct store_inode *inode, uint64_t size);
-/* The targets, other than this one, which may hold chunks of the file: bounded by the
- * known size, or all if `may_be_longer`. *ret is malloc'ed. */
-int inode_chunk_targets(struct shard *shard,
-                        const struct store_inode *inode,
-                        bool may_be_longer,
-                        uint32_t **ret,
-                        unsigned *ret_n);
 
 /* data.c */
 bool chunk_range_is_valid(uint32_t offset, uint32_t length);
