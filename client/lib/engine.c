@@ -11,12 +11,11 @@
  * is held, or there is a sleeper on armed descriptors (or it has been woken), or the
  * first waiting thread has been signalled.
  */
-#include "client/engine.h"
+#include "client/engine_impl.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,33 +23,6 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "transport/rpc_slots.h"
-
-#define CLOSING_MS_MAX 1000u
-
-enum { RPC_LOCAL, RPC_REMOTE, RPC_COUNT };
-
-struct engine {
-    struct engine_config config;
-    pthread_mutex_t lock;
-    atomic_bool has_posted;        /* hint for a look at `posted` without the lock */
-    atomic_uint_fast64_t sequence; /* one for both rpcs: they share the client id */
-    int wake_fd;                   /* eventfd; read by the sleeper only */
-    /* under the lock */
-    struct list posted;  /* sets to be started */
-    struct list waiting; /* sets whose threads sleep on `changed` */
-    bool is_owned;
-    unsigned n_visitors; /* threads that want the right, and not to wait for a call */
-    pthread_cond_t given_back;
-    struct engine_set *sleeper; /* its thread is in poll() */
-    unsigned sleeper_rpcs;      /* how many rpcs it polls */
-    uint64_t sleeper_until_ns;
-    struct engine_stats stats;
-    /* the owner's */
-    struct rpc *rpcs[RPC_COUNT];
-    struct rpc_peer **peers;
-    struct rpc_slots **slots; /* by target, made when first needed */
-    uint32_t n_peers;         /* and targets */
-};
 
 void engine_set_init(struct engine_set *set,
                      bool (*next)(struct engine_set *set, struct engine_call *call))
@@ -307,7 +279,7 @@ static void posted_start(struct engine *engine)
         set_start(engine, list_entry(node, struct engine_set, post_link));
 }
 
-static unsigned drive(struct engine *engine)
+unsigned engine_drive(struct engine *engine)
 {
     unsigned n = 0;
 
@@ -363,7 +335,7 @@ static void successor_call(struct engine *engine)
 
 /*
  * With the lock, as the owner: gives the right back. `is_armed`: the caller armed after
- * its last drive(), until `until_ns`.
+ * its last engine_drive(), until `until_ns`.
  */
 static void release(struct engine *engine, bool is_armed, uint64_t until_ns)
 {
@@ -392,7 +364,7 @@ static bool spin(struct engine *engine, struct engine_set *set, uint64_t *ret_un
     uint64_t end_ns = clock_now_ns() + spin_ns;
 
     for (;;) {
-        unsigned n = drive(engine);
+        unsigned n = engine_drive(engine);
 
         if (set->pending == 0)
             return true;
@@ -461,7 +433,7 @@ static void posted_flush(struct engine *engine)
     while (!engine->is_owned && !list_is_empty(&engine->posted)) {
         engine->is_owned = true;
         pthread_mutex_unlock(&engine->lock);
-        drive(engine);
+        engine_drive(engine);
         pthread_mutex_lock(&engine->lock);
         release(engine, false, 0);
     }
@@ -513,7 +485,7 @@ bool engine_test(struct engine *engine, struct engine_set *set)
     if (!set->is_done && !engine->is_owned) {
         engine->is_owned = true;
         pthread_mutex_unlock(&engine->lock);
-        drive(engine);
+        engine_drive(engine);
         pthread_mutex_lock(&engine->lock);
         release(engine, false, 0);
         if (!engine->sleeper)
@@ -530,11 +502,9 @@ void engine_run(struct engine *engine, struct engine_set *set)
         engine_wait(engine, set);
 }
 
-/* ---- the pool */
+/* ---- visits */
 
-/* Between visit_begin() and visit_end() the rpcs are this thread's, without the lock.
- */
-static void visit_begin(struct engine *engine)
+void engine_visit_begin(struct engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     engine->n_visitors++;
@@ -545,65 +515,12 @@ static void visit_begin(struct engine *engine)
     pthread_mutex_unlock(&engine->lock);
 }
 
-static void visit_end(struct engine *engine)
+void engine_visit_end(struct engine *engine)
 {
     pthread_mutex_lock(&engine->lock);
     release(engine, false, 0);
     posted_flush(engine);
     pthread_mutex_unlock(&engine->lock);
-}
-
-uint32_t
-engine_connections(struct engine *engine, struct engine_connection *list, uint32_t max)
-{
-    uint32_t n = 0;
-
-    visit_begin(engine);
-    for (uint32_t i = 0; i < engine->n_peers; i++) {
-        struct engine_connection connection = {.peer = i};
-
-        if (!engine->peers[i])
-            continue;
-        connection.is_local = rpc_peer_is_local(engine->peers[i]);
-        connection.state = rpc_peer_state_get(engine->peers[i], &connection.n_connects);
-        if (connection.state == RPC_PEER_NONE && connection.n_connects == 0)
-            continue;
-        if (n < max)
-            list[n] = connection;
-        n++;
-    }
-    visit_end(engine);
-    return n;
-}
-
-/* Until what was closed has given back its descriptors. */
-static void closing_wait(struct engine *engine)
-{
-    struct deadline deadline = deadline_after_ms(CLOSING_MS_MAX);
-    struct rpc *rpc = engine->rpcs[RPC_REMOTE];
-
-    while (rpc && !rpc_is_settled(rpc) && !deadline_expired(deadline)) {
-        if (drive(engine) == 0)
-            rpc_wait(rpc, 10);
-    }
-}
-
-uint32_t engine_disconnect(struct engine *engine)
-{
-    uint32_t n = 0;
-
-    visit_begin(engine);
-    for (uint32_t i = 0; i < engine->n_peers; i++) {
-        struct rpc_peer *peer = engine->peers[i];
-        uint64_t n_connects;
-
-        if (peer && !rpc_peer_is_local(peer)
-            && rpc_peer_state_get(peer, &n_connects) == RPC_PEER_CONNECTED)
-            n += rpc_peer_disconnect(peer) == 0;
-    }
-    closing_wait(engine);
-    visit_end(engine);
-    return n;
 }
 
 void engine_stats_get(struct engine *engine, struct engine_stats *ret)
