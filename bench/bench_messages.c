@@ -2,7 +2,8 @@
  *
  * Does operations on order, through the library, so that another program can count the
  * daemons' requests before and after. Each line "NAME COUNT" on stdin is answered by
- * "NAME STATUS" on stdout; the end of stdin ends it. */
+ * "NAME STATUS ENTRIES" on stdout, the latter of the last long listing; the end of
+ * stdin ends it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 struct messages {
     struct bench_fs fs;
     char *buffer;
+    int n_listed; /* entries of the last listing */
 };
 
 static const char *name_of(const char *prefix, unsigned i)
@@ -185,6 +187,47 @@ static int do_chunks_unlink(struct messages *messages, unsigned i)
     return fs_unlink(&messages->fs, "/messages/chunks");
 }
 
+/* ---- a directory with many entries -------------------------------------------- */
+
+static const char *many_name(unsigned i)
+{
+    static char path[PATH_SIZE];
+
+    snprintf(path, sizeof(path), "/many/%u", i);
+    return path;
+}
+
+static int do_many_setup(struct messages *messages, unsigned i)
+{
+    (void)i;
+    return fs_mkdir(&messages->fs, "/many");
+}
+
+static int do_many(struct messages *messages, unsigned i)
+{
+    return file_write(messages, many_name(i), O_EXCL, 0);
+}
+
+static int do_many_list(struct messages *messages, unsigned i)
+{
+    int count = fs_list(&messages->fs, "/many");
+
+    (void)i;
+    messages->n_listed = count;
+    return count < 0 ? count : 0;
+}
+
+static int do_many_unlink(struct messages *messages, unsigned i)
+{
+    return fs_unlink(&messages->fs, many_name(i));
+}
+
+static int do_many_rmdir(struct messages *messages, unsigned i)
+{
+    (void)i;
+    return fs_rmdir(&messages->fs, "/many");
+}
+
 /* ---- orders ----------------------------------------------------------------- */
 
 static const struct {
@@ -208,6 +251,11 @@ static const struct {
     {"read-64-chunks", do_chunks_read},
     {"copy-64-chunks", do_chunks_copy},
     {"unlink-64-chunks", do_chunks_unlink},
+    {"many-setup", do_many_setup},
+    {"many", do_many},
+    {"many-list", do_many_list},
+    {"many-unlink", do_many_unlink},
+    {"many-rmdir", do_many_rmdir},
 };
 
 static int order_run(struct messages *messages, const char *name, unsigned count)
@@ -234,7 +282,9 @@ int main(void)
     char name[32];
 
     while (status == 0 && scanf("%31s %u", name, &count) == 2) {
-        printf("%s %d\n", name, order_run(&messages, name, count));
+        status = order_run(&messages, name, count);
+        printf("%s %d %d\n", name, status, messages.n_listed);
+        status = 0;
         fflush(stdout);
     }
     bench_fs_close(&messages.fs);
