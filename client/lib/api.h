@@ -120,7 +120,8 @@ int api_walk(struct benchfs *fs,
              const char *path,
              unsigned follow, /* enum api_follow, API_MAKES */
              struct api_place *ret);
-/* After what should be made there: whether the path has to be walked again. */
+/* After what should be made there, or was refused: whether the path has to be walked
+ * again, because its directory is no more. */
 bool api_walk_again(struct benchfs *fs, const struct api_place *place, int status);
 /* An existing one: -ENOENT if it is not there. */
 int api_walk_existing(struct benchfs *fs,

@@ -288,8 +288,12 @@ int api_walk(struct benchfs *fs,
 
 bool api_walk_again(struct benchfs *fs, const struct api_place *place, int status)
 {
-    if (status != -ENOENT || !place->is_kept)
+    struct client_walk names = {.is_kept = true};
+
+    if (status >= 0 || !place->is_kept)
         return false;
+    if (status != -ENOENT)
+        return client_walk_is_astray(fs->client, &names, place->parent);
     client_dirs_forget(fs->client);
     return true;
 }

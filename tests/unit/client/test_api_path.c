@@ -327,6 +327,7 @@ static void test_kept_directory_is_replaced(void **state)
 
     (void)state;
     start(&unit);
+    assert_int_equal(benchfs_mkdir(unit.fs, "/e", 0755), 0);
     for (int kind = 0; kind < 3; kind++) {
         assert_int_equal(benchfs_mkdir(unit.fs, "/d", 0755), 0);
         touch(&unit, "/d/x");
@@ -339,7 +340,11 @@ static void test_kept_directory_is_replaced(void **state)
         fake_service_remove(unit.service, "d");
         assert_int_equal(benchfs_mkdir(unit.fs, "/d", 0755), 0);
         assert_int_equal(type_of(&unit, "/d/y", false), ENOENT);
+        touch(&unit, "/d/x");
+        warm_up(&unit, "/d/x");
         fake_service_remove(unit.service, "d");
+        /* that it is no more comes before what else is wrong */
+        assert_int_equal(benchfs_link(unit.fs, "/e", "/d/y"), -ENOENT);
     }
     stop(&unit);
 }
