@@ -174,11 +174,36 @@ static int path_open(struct benchfs *fs,
     return status;
 }
 
+/* O_CREAT with a slash at the end is refused whatever the last name is, or is not; only
+ * what leads to it may be wrong before that. */
+static int slash_refuse(struct benchfs *fs, const char *path)
+{
+    const char *inside = api_path_strip(path, fs->options.mount, fs->mount_len);
+    size_t len = inside ? strlen(inside) : 0;
+    char text[PATH_MAX];
+    struct api_place place;
+    int status;
+
+    if (!inside)
+        return -EINVAL;
+    if (strlen(path) >= PATH_MAX)
+        return -ENAMETOOLONG;
+    while (len > 0 && inside[len - 1] == '/')
+        len--;
+    while (len > 0 && inside[len - 1] != '/')
+        len--;
+    if (len == 0)
+        return -EISDIR;
+    memcpy(text, inside, len);
+    memcpy(text + len, "x", 2);
+    status = api_walk(fs, text, API_ENTRY, &place);
+    return status < 0 ? status : -EISDIR;
+}
+
 int benchfs_open(struct benchfs *fs, const char *path, int flags, mode_t mode)
 {
     struct client_file *file = NULL;
     uint32_t open_flags = 0;
-    struct api_place place;
     uint64_t ino = 0;
     int status = api_enter(fs);
 
@@ -188,11 +213,8 @@ int benchfs_open(struct benchfs *fs, const char *path, int flags, mode_t mode)
         return status;
     if ((flags & O_CREAT) && (flags & O_DIRECTORY))
         return -EINVAL;
-    if (flags & O_CREAT && path[0] && path[strlen(path) - 1] == '/') {
-        /* whatever it is, or is not */
-        status = api_walk(fs, path, API_ENTRY, &place);
-        return status < 0 ? status : -EISDIR;
-    }
+    if (flags & O_CREAT && path[0] && path[strlen(path) - 1] == '/')
+        return slash_refuse(fs, path);
     status = -ESTALE;
     for (int i = 0; i < OPEN_TRIES && status == -ESTALE; i++)
         status = path_open(fs, path, flags, open_flags, mode, &ino, &file);

@@ -211,6 +211,7 @@ static void test_create_through_link(void **state)
 
 static void test_entries(void **state)
 {
+    char name[NAME_MAX + 4] = "/";
     struct benchfs *fs;
     struct api_unit unit;
 
@@ -235,6 +236,13 @@ static void test_entries(void **state)
     assert_int_equal(benchfs_symlink(fs, "", "/s"), -ENOENT);
     assert_int_equal(benchfs_symlink(fs, "x", "/s/"), -ENOENT);
     assert_int_equal(benchfs_open(fs, "/new/", O_CREAT | O_RDWR, 0644), -EISDIR);
+    memset(name + 1, 'l', NAME_MAX + 1);
+    name[NAME_MAX + 2] = '/';
+    assert_int_equal(benchfs_open(fs, name, O_CREAT | O_RDWR, 0644), -EISDIR);
+    assert_int_equal(benchfs_open(fs, "/", O_CREAT | O_RDWR, 0644), -EISDIR);
+    assert_int_equal(benchfs_open(fs, "/mnt/scratch/", O_CREAT | O_RDWR, 0644),
+                     -EISDIR);
+    assert_int_equal(benchfs_open(fs, "/no/x/", O_CREAT | O_RDWR, 0644), -ENOENT);
     assert_int_equal(benchfs_open(fs, "/d", O_RDWR, 0), -EISDIR);
     assert_int_equal(benchfs_open(fs, "/d/f", O_RDONLY | O_DIRECTORY, 0), -ENOTDIR);
     assert_int_equal(benchfs_link(fs, "/d", "/e"), -EPERM);
