@@ -45,7 +45,7 @@ static bool refusals_equal(const struct op *op, const struct result results[2])
 {
 #ifdef ERRNO_ORDER_IS_OPEN
     static const int reasons[] = {
-        EINVAL, ENOTDIR, EISDIR, ENOTEMPTY, ENOENT, EBUSY, EEXIST, ENAMETOOLONG};
+        EINVAL, ENOTDIR, EISDIR, ENOTEMPTY, ENOENT, EBUSY, EEXIST, ENAMETOOLONG, ELOOP};
     int n_known = 0;
 
     for (int i = 0; i < 2; i++) {

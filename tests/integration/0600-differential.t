@@ -15,6 +15,7 @@ export BENCHFS_CHUNK_SIZE=64KiB
 unset BENCHFS_MOUNT BENCHFS_SOCKET
 mkdir -m 0700 "$XDG_RUNTIME_DIR"
 reference=$(mktemp -d /dev/shm/benchfs-reference-XXXXXX) || exit 1
+chmod 0755 "$reference" # as the scratch's root has it
 export reference
 at_exit "rm -rf --one-file-system '$reference' '$BENCHFS_MEMORY_DIR'"
 
