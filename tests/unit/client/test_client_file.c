@@ -180,79 +180,84 @@ static void test_truncate_forgets_end(void **state)
     client_unit_stop(&unit);
 }
 
+/* A SETATTR that the home answers only when it is let go on. */
 struct change {
-    const struct client_unit *unit;
+    struct client_unit unit;
+    struct client_file *file;
     struct msg_setattr_request request;
+    pthread_t thread;
     int status;
 };
+
+static void change_open(struct change *change)
+{
+    client_unit_start(&change->unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
+    change->file = create(&change->unit, "f", RDWR);
+    change->request.ino = client_file_ino(change->file);
+}
 
 static void *change_run(void *arg)
 {
     struct change *change = arg;
     struct wire_attr attr;
 
-    change->status = client_setattr(change->unit->client, &change->request, &attr);
+    change->status = client_setattr(change->unit.client, &change->request, &attr);
     return NULL;
 }
 
-static void wait_for_request(const struct client_unit *unit, unsigned opcode)
+static void change_begin(struct change *change)
 {
+    struct fake_service *service = change->unit.service;
     struct deadline deadline = deadline_after_ms(5000);
 
-    while (fake_service_count(unit->service, opcode) == 0) {
+    fake_service_hold(service, OP_SETATTR);
+    assert_int_equal(pthread_create(&change->thread, NULL, change_run, change), 0);
+    while (fake_service_count(service, OP_SETATTR) == 0) {
         assert_false(deadline_expired(deadline));
         usleep(1000);
     }
+}
+
+static void change_end(struct change *change)
+{
+    fake_service_hold(change->unit.service, OP_COUNT);
+    pthread_join(change->thread, NULL);
+    assert_int_equal(change->status, 0);
+}
+
+static uint64_t change_size(const struct change *change)
+{
+    return size_of(&change->unit, change->request.ino);
 }
 
 /* The close must not leave to a change that is under way what only it can tell. */
 static void test_close_during_setattr(void **state)
 {
     struct change change = {.request = {.mask = SETATTR_MTIME, .mtime_ns = 1}};
-    struct client_file *file;
-    struct client_unit unit;
-    pthread_t thread;
 
     (void)state;
-    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
-    file = create(&unit, "f", RDWR);
-    change.unit = &unit;
-    change.request.ino = client_file_ino(file);
-    assert_int_equal(write_at(file, "abc", 3, FAKE_CHUNK_SIZE), 3);
-    fake_service_hold(unit.service, OP_SETATTR);
-    assert_int_equal(pthread_create(&thread, NULL, change_run, &change), 0);
-    wait_for_request(&unit, OP_SETATTR);
-    assert_int_equal(client_file_close(file), 0);
-    assert_int_equal(size_of(&unit, change.request.ino), FAKE_CHUNK_SIZE + 3);
-    fake_service_hold(unit.service, OP_COUNT);
-    pthread_join(thread, NULL);
-    assert_int_equal(change.status, 0);
-    client_unit_stop(&unit);
+    change_open(&change);
+    assert_int_equal(write_at(change.file, "abc", 3, FAKE_CHUNK_SIZE), 3);
+    change_begin(&change);
+    assert_int_equal(client_file_close(change.file), 0);
+    assert_int_equal(change_size(&change), FAKE_CHUNK_SIZE + 3);
+    change_end(&change);
+    client_unit_stop(&change.unit);
 }
 
 /* Nor does a change overrule what was written since it was asked for. */
 static void test_write_during_setattr(void **state)
 {
     struct change change = {.request = {.mask = SETATTR_SIZE, .size = 7}};
-    struct client_file *file;
-    struct client_unit unit;
-    pthread_t thread;
 
     (void)state;
-    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
-    file = create(&unit, "f", RDWR);
-    change.unit = &unit;
-    change.request.ino = client_file_ino(file);
-    fake_service_hold(unit.service, OP_SETATTR);
-    assert_int_equal(pthread_create(&thread, NULL, change_run, &change), 0);
-    wait_for_request(&unit, OP_SETATTR);
-    assert_int_equal(write_at(file, "abc", 3, FAKE_CHUNK_SIZE), 3);
-    fake_service_hold(unit.service, OP_COUNT);
-    pthread_join(thread, NULL);
-    assert_int_equal(change.status, 0);
-    assert_int_equal(client_file_close(file), 0);
-    assert_int_equal(size_of(&unit, change.request.ino), FAKE_CHUNK_SIZE + 3);
-    client_unit_stop(&unit);
+    change_open(&change);
+    change_begin(&change);
+    assert_int_equal(write_at(change.file, "abc", 3, FAKE_CHUNK_SIZE), 3);
+    change_end(&change);
+    assert_int_equal(client_file_close(change.file), 0);
+    assert_int_equal(change_size(&change), FAKE_CHUNK_SIZE + 3);
+    client_unit_stop(&change.unit);
 }
 
 static void test_end_is_reported(void **state)
