@@ -290,12 +290,8 @@ bool api_walk_again(struct benchfs *fs, const struct api_place *place, int statu
 {
     struct client_walk names = {.is_kept = true};
 
-    if (status >= 0 || !place->is_kept)
-        return false;
-    if (status != -ENOENT)
-        return client_walk_is_astray(fs->client, &names, place->parent);
-    client_dirs_forget(fs->client);
-    return true;
+    return status < 0 && place->is_kept
+           && client_walk_is_astray(fs->client, &names, place->parent);
 }
 
 int api_walk_existing(struct benchfs *fs,

@@ -98,8 +98,6 @@ int client_walk_name(struct client *client,
 bool client_walk_is_astray(struct client *client,
                            struct client_walk *walk,
                            uint64_t dir);
-/* Nothing that is kept now is believed any more. */
-void client_dirs_forget(struct client *client);
 int client_lookup(struct client *client,
                   uint64_t parent,
                   const char *name,

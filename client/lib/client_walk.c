@@ -53,17 +53,14 @@ void client_dirs_fini(struct client_dirs *dirs)
     pthread_mutex_destroy(&dirs->lock);
 }
 
-void client_dirs_forget(struct client *client)
-{
-    struct client_dirs *dirs = &client->dirs;
+/* ---- with the lock --------------------------------------------------- */
 
-    pthread_mutex_lock(&dirs->lock);
+/* Nothing that is kept, or under way, is believed any more. */
+static void all_disbelieve(struct client_dirs *dirs)
+{
     all_forget(dirs);
     dirs->generation++;
-    pthread_mutex_unlock(&dirs->lock);
 }
-
-/* ---- with the lock --------------------------------------------------- */
 
 /* The place of a target's epoch; 0: not known. NULL: no memory. */
 static uint64_t *epoch_of(struct client *client, uint32_t target)
@@ -86,8 +83,7 @@ static void epoch_note(struct client *client, uint32_t target, uint64_t value)
         return;
     if (epoch)
         *epoch = value;
-    all_forget(dirs);
-    dirs->generation++;
+    all_disbelieve(dirs);
 }
 
 static const struct kept *
@@ -273,6 +269,7 @@ bool client_walk_is_astray(struct client *client,
                            struct client_walk *walk,
                            uint64_t dir)
 {
+    struct client_dirs *dirs = &client->dirs;
     struct wire_attr attr;
     int status;
 
@@ -281,7 +278,9 @@ bool client_walk_is_astray(struct client *client,
     status = client_getattr(client, dir, &attr);
     if (status != -ENOENT && status != -ESTALE)
         return false;
-    client_dirs_forget(client);
+    pthread_mutex_lock(&dirs->lock);
+    all_disbelieve(dirs);
+    pthread_mutex_unlock(&dirs->lock);
     walk->is_stale = true;
     return true;
 }
