@@ -28,9 +28,12 @@ static unsigned long rate_of(const char *text, const char *name)
 void fault_point(const char *name)
 {
     unsigned long rate = rate_of(getenv("BENCHFS_FAULT_POINTS"), name);
+    const char *file = getenv("BENCHFS_FAULT_POINTS_WHILE");
     uint64_t random;
 
     if (rate == 0 || random_u64(&random) || random % rate != 0)
+        return;
+    if (file && access(file, F_OK) != 0)
         return;
     dprintf(STDERR_FILENO, "fault point %s\n", name);
     kill(getpid(), SIGKILL);
