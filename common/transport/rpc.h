@@ -259,6 +259,8 @@ enum rpc_peer_state rpc_peer_state_get(const struct rpc_peer *peer,
 bool rpc_peer_is_lost(const struct rpc_peer *peer);
 /* Over a Unix socket, and not the network. */
 bool rpc_peer_is_local(const struct rpc_peer *peer);
+/* By UCX worker address, and not by the listener. */
+bool rpc_peer_is_by_address(const struct rpc_peer *peer);
 /* Closes the peer's connection; the next call makes another. Not from a callback. 0,
  * also when there is none; -EBUSY: a call is under way. */
 int rpc_peer_disconnect(struct rpc_peer *peer);

@@ -434,6 +434,11 @@ bool rpc_peer_is_local(const struct rpc_peer *peer)
     return peer->config.local_path != NULL;
 }
 
+bool rpc_peer_is_by_address(const struct rpc_peer *peer)
+{
+    return !peer->config.local_path && peer->config.use_worker_address;
+}
+
 int rpc_peer_disconnect(struct rpc_peer *peer)
 {
     struct rpc_connection *connection = peer->connection;

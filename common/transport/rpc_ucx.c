@@ -166,6 +166,7 @@ static int handlers_set(struct ucx_state *state, struct benchfs_error *err)
         {UCX_AM_CONNECT, ucx_message_connect},
         {UCX_AM_ACCEPT, ucx_message_accept},
         {UCX_AM_MESSAGE, ucx_message_message},
+        {UCX_AM_CLOSE, ucx_message_close},
     };
 
     for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {

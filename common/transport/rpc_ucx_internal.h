@@ -23,10 +23,11 @@ enum ucx_am_id {
     UCX_AM_CONNECT = 0, /* client to server: key, worker address or nothing */
     UCX_AM_ACCEPT = 1,  /* server to client: the keys of both */
     UCX_AM_MESSAGE = 2, /* key, wire header, body; the payload is the data */
+    UCX_AM_CLOSE = 3,   /* key; the last one on a link by worker address */
 };
 
 #define UCX_HANDSHAKE_MAGIC   0x55534642u /* "BFSU" */
-#define UCX_HANDSHAKE_VERSION 1u
+#define UCX_HANDSHAKE_VERSION 2u
 #define UCX_CONNECT_SIZE      16u    /* magic, version, client's key */
 #define UCX_ACCEPT_SIZE       24u    /* magic, version, client's key, server's key */
 #define UCX_ADDRESS_MAX       16384u /* a worker address; some hundred bytes each device */
@@ -125,6 +126,7 @@ struct ucx_link {
     unsigned n_memory_ops;
     int status; /* why it failed */
     bool is_server;
+    bool is_by_address;     /* by worker addresses, not by the listener */
     bool is_up;             /* the handshake is over */
     bool is_closed;         /* the core called close() */
     bool is_failed;         /* on state->failed, or was */
@@ -153,6 +155,8 @@ void ucx_link_settle(struct ucx_link *link);
 /* Handshake messages, from the inbox. */
 void ucx_link_on_connect(struct ucx_state *state, const struct ucx_message *message);
 void ucx_link_on_accept(struct ucx_state *state, const struct ucx_message *message);
+/* The other side has closed the link. */
+void ucx_link_on_close(struct ucx_state *state, const struct ucx_message *message);
 
 /* ---- messages */
 
@@ -189,6 +193,12 @@ ucs_status_t ucx_message_message(void *arg,
                                  void *data,
                                  size_t len,
                                  const ucp_am_recv_param_t *param);
+ucs_status_t ucx_message_close(void *arg,
+                               const void *head,
+                               size_t head_len,
+                               void *data,
+                               size_t len,
+                               const ucp_am_recv_param_t *param);
 /* Releases its data too. NULL is fine. */
 void ucx_message_free(struct ucx_message *message);
 /* Handles what is in the inbox. */

@@ -163,9 +163,10 @@ int ucx_link_connect(void *arg,
     link = link_create(state, false);
     if (!link)
         return -ENOMEM;
+    link->is_by_address = config->use_worker_address;
     status = link_ep_create(link, &params);
     if (status == 0)
-        status = connect_send(link, config->use_worker_address);
+        status = connect_send(link, link->is_by_address);
     if (status < 0) {
         link->is_closed = true;
         ucx_link_abort(link);
@@ -254,6 +255,7 @@ static struct ucx_link *connect_find(struct ucx_state *state,
     link = link_create(state, true);
     if (!link || link_offer(link) < 0)
         return NULL;
+    link->is_by_address = true;
     status = link_ep_create(link, &params);
     if (status < 0) {
         ucx_link_fail(link, status);
@@ -288,6 +290,31 @@ void ucx_link_fail(struct ucx_link *link, int status)
     link->is_failed = true;
     link->status = status;
     list_push_back(&link->state->failed, &link->failed_node);
+}
+
+/* UCX tells of the end of an endpoint to a listener, but not of one by worker address:
+ * the other side would keep its own, and with it the socket of both. */
+static void close_send(struct ucx_link *link)
+{
+    struct ucx_packet *packet = ucx_packet_create(UCX_KEY_SIZE);
+    struct wire_writer w;
+
+    if (!packet)
+        return; /* it finds out when it next sends something */
+    w = (struct wire_writer){.data = packet->bytes, .capacity = UCX_KEY_SIZE};
+    wire_put_u64(&w, link->remote_key);
+    packet->id = UCX_AM_CLOSE;
+    packet->head_len = UCX_KEY_SIZE;
+    (void)ucx_packet_send(packet, link);
+}
+
+void ucx_link_on_close(struct ucx_state *state, const struct ucx_message *message)
+{
+    struct wire_reader r = {.data = message->head, .length = message->head_len};
+    struct ucx_link *link = table_get(&state->keys, wire_get_u64(&r));
+
+    if (link && link->is_up)
+        ucx_link_fail(link, -ECONNRESET);
 }
 
 void ucx_link_settle(struct ucx_link *link)
@@ -350,8 +377,11 @@ void ucx_link_close(struct rpc_connection *connection)
     link->is_closed = true;
     table_remove(&link->state->keys, link->key);
     list_remove(&link->failed_node);
-    if (link->is_up && !link->is_failed && link->n_memory_ops == 0)
-        link_flush(link);
-    else
+    if (!link->is_up || link->is_failed || link->n_memory_ops > 0) {
         ucx_link_abort(link);
+        return;
+    }
+    if (link->is_by_address)
+        close_send(link);
+    link_flush(link);
 }

@@ -100,6 +100,18 @@ ucs_status_t ucx_message_message(void *arg,
     return message_put(state, UCX_AM_MESSAGE, head, head_len, data, len, param);
 }
 
+ucs_status_t ucx_message_close(void *arg,
+                               const void *head,
+                               size_t head_len,
+                               void *data,
+                               size_t len,
+                               const ucp_am_recv_param_t *param)
+{
+    if (head_len != UCX_KEY_SIZE || len != 0)
+        return UCS_OK;
+    return message_put(arg, UCX_AM_CLOSE, head, head_len, data, len, param);
+}
+
 /* 0 or -EPROTO, -EPROTONOSUPPORT. The body follows the head in the active message's
  * header or, when it does not fit there, leads its data. */
 static int message_split(const struct ucx_message *message, struct ucx_parts *ret_parts)
@@ -176,6 +188,10 @@ unsigned ucx_message_handle_all(struct ucx_state *state)
         case UCX_AM_MESSAGE:
             message_handle(state, message);
             break;
+        case UCX_AM_CLOSE:
+            ucx_link_on_close(state, message);
+            ucx_message_free(message);
+            break;
         }
     }
     return n;
@@ -250,6 +266,7 @@ static unsigned packet_flags(const struct ucx_packet *packet)
     case UCX_AM_CONNECT:
         return UCP_AM_SEND_FLAG_REPLY | UCP_AM_SEND_FLAG_EAGER;
     case UCX_AM_ACCEPT:
+    case UCX_AM_CLOSE:
         return UCP_AM_SEND_FLAG_EAGER;
     case UCX_AM_MESSAGE:
         break;

@@ -3,6 +3,7 @@
  * that die, stop or misbehave, ports. The server is a process of its own. */
 #include "rpc_ucx_child.h"
 
+#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -271,6 +272,64 @@ static void peer_killed(bool use_worker_address)
     child_stop(&child);
 }
 
+static unsigned sockets_of(pid_t pid)
+{
+    char path[64], link[64];
+    struct dirent *entry;
+    unsigned n = 0;
+    DIR *dir;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        ssize_t len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link));
+
+        n += len > 7 && memcmp(link, "socket:", 7) == 0;
+    }
+    closedir(dir);
+    return n;
+}
+
+/* Both sides give back the sockets of a connection that one of them has closed. */
+static void closed(bool use_worker_address)
+{
+    struct child child;
+    struct client client;
+    unsigned own, server;
+
+    child_start(&child, 0);
+    client_start(&client, &child.address, use_worker_address, child_auth(false));
+    own = sockets_of(getpid());
+    server = sockets_of(child.pid);
+    for (int i = 0; i < 3; i++) {
+        struct deadline deadline = deadline_after_ms(5000);
+
+        echo(&client, 100);
+        assert_true(sockets_of(getpid()) > own);
+        assert_true(sockets_of(child.pid) > server);
+        assert_int_equal(rpc_peer_disconnect(client.peer), 0);
+        while (sockets_of(getpid()) > own || sockets_of(child.pid) > server) {
+            assert_false(deadline_expired(deadline));
+            progress_until(&client, NULL, 5);
+        }
+    }
+    client_stop(&client);
+    child_stop(&child);
+}
+
+static void test_closed(void **state)
+{
+    (void)state;
+    closed(false);
+}
+
+static void test_closed_address(void **state)
+{
+    (void)state;
+    closed(true);
+}
+
 static void test_peer_killed(void **state)
 {
     (void)state;
@@ -535,6 +594,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_short_headers),
         cmocka_unit_test(test_wrong_credential),
         cmocka_unit_test(test_payload_not_taken),
+        cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_closed_address),
         cmocka_unit_test(test_peer_killed),
         cmocka_unit_test(test_peer_killed_address),
         cmocka_unit_test(test_peer_stopped),

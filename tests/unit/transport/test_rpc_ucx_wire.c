@@ -232,7 +232,8 @@ static void test_no_handshake(void **state)
         raw_send(&raw, UCX_AM_MESSAGE, len ? head : NULL, len, len, 0);
     raw_send(&raw, UCX_AM_MESSAGE, head, 80, 1 << 20, UCP_AM_SEND_FLAG_RNDV);
     raw_connect_send(&raw, 7, UCX_HANDSHAKE_VERSION, UCX_CONNECT_SIZE);
-    raw_connect_send(&raw, UCX_HANDSHAKE_MAGIC, 2, UCX_CONNECT_SIZE);
+    raw_connect_send(
+        &raw, UCX_HANDSHAKE_MAGIC, UCX_HANDSHAKE_VERSION + 1, UCX_CONNECT_SIZE);
     raw_connect_send(&raw, UCX_HANDSHAKE_MAGIC, UCX_HANDSHAKE_VERSION, 15);
     raw_connect_send(&raw, UCX_HANDSHAKE_MAGIC, UCX_HANDSHAKE_VERSION, 17);
     raw_send(&raw, UCX_AM_ACCEPT, head, UCX_ACCEPT_SIZE, 0, 0);
@@ -379,6 +380,37 @@ static void test_key_of_closed_connection(void **state)
     child_stop(&child);
 }
 
+static void close_send(struct raw *raw, uint64_t key, size_t len)
+{
+    uint8_t head[UCX_KEY_SIZE + 8] = {0};
+    struct wire_writer w = {.data = head, .capacity = sizeof(head)};
+
+    wire_put_u64(&w, key);
+    raw_send(raw, UCX_AM_CLOSE, head, len, 0, UCP_AM_SEND_FLAG_EAGER);
+}
+
+/* CLOSE ends the connection whose key it has; without one, nothing. */
+static void test_close(void **state)
+{
+    struct child child;
+    struct raw raw;
+
+    (void)state;
+    child_start(&child, 0);
+    raw_connect(&raw, &child.address);
+    close_send(&raw, raw.server_key + 1, UCX_KEY_SIZE);
+    close_send(&raw, raw.server_key, UCX_KEY_SIZE - 1);
+    close_send(&raw, raw.server_key, UCX_KEY_SIZE + 1);
+    raw_progress(&raw, &raw.is_gone, 100);
+    assert_false(raw.is_gone);
+    close_send(&raw, raw.server_key, UCX_KEY_SIZE);
+    raw_progress(&raw, &raw.is_gone, 3000);
+    assert_true(raw.is_gone);
+    raw_close(&raw);
+    good_client(&child.address);
+    child_stop(&child);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +419,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_broken_messages),
         cmocka_unit_test(test_two_handshakes),
         cmocka_unit_test(test_key_of_closed_connection),
+        cmocka_unit_test(test_close),
     };
     int status = child_main(argc, argv);
 
