@@ -109,6 +109,13 @@ uint64_t rpc_connection_client(const struct rpc_connection *connection);
 uint8_t rpc_connection_kind(const struct rpc_connection *connection); /* hello_kind */
 uint32_t rpc_connection_uid(const struct rpc_connection *connection);
 
+/* Server: when the client last said something (clock_now_ns()), over a connection that
+ * is still there; 0: it has none. */
+uint64_t rpc_client_heard_ns(const struct rpc *rpc, uint64_t client);
+/* Closes its connections: nobody is thought to be behind them. on_client_down follows.
+ * Not from a callback. */
+void rpc_client_close(struct rpc *rpc, uint64_t client);
+
 /* ---- set-up ------------------------------------------------------------- */
 
 /* How the two sides prove who they are on routes that cross nodes. Implemented with
@@ -296,6 +303,7 @@ struct rpc_call {
     uint8_t reply[WIRE_BODY_MAX];
     size_t reply_len;
     size_t received;  /* bytes of reply payload */
+    uint64_t sent_ns; /* clock_now_ns(): when it last went out; 0: never */
     uint64_t request; /* number it went out with; set by rpc_call_start */
     /* private */
     struct rpc_outgoing *outgoing;

@@ -84,13 +84,20 @@ static void outgoing_finish(struct rpc_outgoing *out)
 static void outgoing_timeout(struct rpc_timer *timer)
 {
     struct rpc_outgoing *out = list_entry(timer, struct rpc_outgoing, timer);
-    bool is_waiting = out->state == OUT_QUEUED && out->peer && out->peer->failure;
+    struct rpc_peer *peer = out->state == OUT_QUEUED ? out->peer : NULL;
     struct rpc_connection *connection = out->state == OUT_SENT ? out->connection : NULL;
     uint64_t sent_ns = out->sent_ns;
+    int status = -ETIMEDOUT;
 
-    rpc_outgoing_end(out, is_waiting ? out->peer->failure : -ETIMEDOUT, true);
+    if (peer && peer->failure)
+        status = peer->failure;
+    if (peer && out->is_probe && peer->lost)
+        status = peer->lost;
+    rpc_outgoing_end(out, status, true);
     if (connection)
         rpc_connection_suspect(connection, sent_ns);
+    if (peer)
+        rpc_reconnect_abandon(peer);
 }
 
 void rpc_outgoing_end(struct rpc_outgoing *out, int status, bool is_transport)
@@ -176,6 +183,10 @@ void rpc_outgoing_send(struct rpc_outgoing *out, struct rpc_connection *connecti
     out->transport = NULL;
     out->status = 0;
     out->sent_ns = clock_now_ns();
+    if (out->is_probe) { /* sets it later, which takes no memory */
+        (void)rpc_timer_set(out->rpc, &out->timer, out->until_ns);
+        out->is_probe = false;
+    }
     if (out->n_sends++ > 0)
         header_renew(out);
     rc = connection->backend->send(connection, out);
@@ -251,6 +262,7 @@ static struct rpc_outgoing *outgoing_new(struct rpc *rpc,
 int rpc_outgoing_start(struct rpc *rpc,
                        struct rpc_peer *peer,
                        struct rpc_connection *connection,
+                       bool is_probe,
                        struct rpc_call *call)
 {
     unsigned timeout_ms =
@@ -267,11 +279,13 @@ int rpc_outgoing_start(struct rpc *rpc,
     if (!out)
         return -ENOMEM;
     out->peer = peer;
+    out->is_probe = is_probe;
+    out->until_ns = clock_now_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS;
     rc = -EALREADY;
     if (peer && outgoing_is_under_way(rpc, out))
         goto fail;
     rc = rpc_timer_set(
-        rpc, &out->timer, clock_now_ns() + (uint64_t)timeout_ms * CLOCK_NS_PER_MS);
+        rpc, &out->timer, is_probe ? clock_now_ns() + PROBE_WAIT_NS : out->until_ns);
     if (rc)
         goto fail;
     outgoing_insert(out);
@@ -369,6 +383,7 @@ unsigned rpc_call_drain(struct rpc *rpc)
 
         call->status = out->status;
         call->is_transport = out->is_transport;
+        call->sent_ns = out->sent_ns;
         if (out->is_transport)
             call->reply_len = call->received = 0;
         if (!out->is_transport)
@@ -385,16 +400,16 @@ int rpc_call_start(struct rpc_peer *peer, struct rpc_call *call)
 {
     struct rpc_connection *connection = peer->connection;
     bool is_ready = connection && connection->state == RPC_READY;
+    bool is_probe = peer->lost && !is_ready && !call->is_once && !call->is_patient;
     int rc;
 
-    if (peer->lost && !is_ready && !call->is_once && !call->is_patient) {
-        rpc_reconnect_probe(peer);
+    if (is_probe && !rpc_reconnect_probe(peer))
         return peer->lost;
-    }
-    rc = rpc_outgoing_start(peer->rpc, peer, is_ready ? connection : NULL, call);
+    rc = rpc_outgoing_start(
+        peer->rpc, peer, is_ready ? connection : NULL, is_probe, call);
     if (rc)
         return rc;
-    if (!connection && (rpc_reconnect_is_due(peer) || call->is_once))
+    if (!peer->connection && (rpc_reconnect_is_due(peer) || call->is_once))
         rpc_client_connect(peer);
     return 0;
 }

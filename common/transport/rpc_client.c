@@ -56,7 +56,7 @@ static int handshake_send(struct rpc_connection *connection,
         .done = done,
         .arg = connection,
     };
-    rc = rpc_outgoing_start(connection->rpc, NULL, connection, call);
+    rc = rpc_outgoing_start(connection->rpc, NULL, connection, false, call);
     if (!rc)
         connection->references++; /* until done */
     return rc;

@@ -104,6 +104,7 @@ void rpc_client_connect(struct rpc_peer *peer);
 void rpc_client_queue_fail(struct rpc_peer *peer, int status);
 
 /* rpc_reconnect.c */
+#define PROBE_WAIT_NS (300 * CLOCK_NS_PER_MS)
 void rpc_reconnect_init(struct rpc_peer *peer);
 /* A connection, or the try to get one, ended with status. True: calls wait for another,
  * which is planned. */
@@ -112,8 +113,14 @@ bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready);
 void rpc_reconnect_reset(struct rpc_peer *peer);
 /* The peer has a connection. */
 void rpc_reconnect_up(struct rpc_peer *peer);
-/* A call to a peer that is lost: looks now and then whether it is back. */
-void rpc_reconnect_probe(struct rpc_peer *peer);
+/* A call to a peer that is lost: looks now and then whether it is back. True: the call
+ * may wait for that, for PROBE_WAIT_NS. A server's calls never do: it sees a connection
+ * come about anyway. */
+bool rpc_reconnect_probe(struct rpc_peer *peer);
+/* A call has waited in vain. A client's try to connect ends with the last call that
+ * wants it: who drives it may never come back, and an unfinished one has UCX's own
+ * thread turn without end. */
+void rpc_reconnect_abandon(struct rpc_peer *peer);
 /* A call on it has waited in vain: a connection that was silent all the time is closed.
  */
 void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns);
@@ -121,10 +128,12 @@ bool rpc_reconnect_is_due(const struct rpc_peer *peer);
 bool rpc_outgoing_may_resend(const struct rpc_outgoing *out);
 
 /* rpc_call.c */
-/* Makes the outgoing of a call and sends or queues it: connection NULL means queue. */
+/* Makes the outgoing of a call and sends or queues it: connection NULL means queue.
+ * is_probe: to a peer that is lost. */
 int rpc_outgoing_start(struct rpc *rpc,
                        struct rpc_peer *peer,
                        struct rpc_connection *connection,
+                       bool is_probe,
                        struct rpc_call *call);
 /* Ends it (from any state); its done runs with the next drain. */
 void rpc_outgoing_end(struct rpc_outgoing *out, int status, bool is_transport);

@@ -65,7 +65,7 @@ struct rpc_connection {
     bool has_served;        /* server: a request has come */
     struct rpc_timer timer; /* connect, authentication or goodbye timeout */
     struct rpc_call *hello; /* client: HELLO, then AUTH */
-    uint64_t heard_ns;      /* client: when the last reply came, or it got READY */
+    uint64_t heard_ns;      /* when the last message came, or it got READY */
     bool is_evicted;        /* server: said goodbye to make room */
     bool is_leaving;        /* client: the server said goodbye */
 };
@@ -91,6 +91,8 @@ struct rpc_outgoing {
     uint8_t n_sends;
     bool is_transport;
     bool is_unsent; /* the peer has not looked at it: goes out again */
+    bool is_probe;  /* to a peer that is lost: waits for the connection a moment only */
+    uint64_t until_ns; /* its deadline, whatever the timer is set to */
     uint16_t opcode;
     void *transport; /* the backend's own, NULL before send() */
     size_t len;

@@ -101,7 +101,7 @@ bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
     if (was_ready || peer->down_since_ns == 0) {
         peer->down_since_ns = peer->silent_since_ns ? peer->silent_since_ns : now_ns;
         peer->silent_since_ns = 0;
-        peer->backoff_ms = BACKOFF_MIN_MS;
+        peer->backoff_ms = peer->lost ? BACKOFF_MAX_MS : BACKOFF_MIN_MS;
     }
     peer->failure = status;
     /* a restarted server has the same port, but another worker address */
@@ -137,12 +137,26 @@ void rpc_reconnect_up(struct rpc_peer *peer)
     rpc_reconnect_reset(peer);
 }
 
-void rpc_reconnect_probe(struct rpc_peer *peer)
+/* A server goes on with it; nobody may come back to a client's. */
+static bool has_driver(const struct rpc_peer *peer)
+{
+    return peer->rpc->config.server != NULL;
+}
+
+bool rpc_reconnect_probe(struct rpc_peer *peer)
 {
     if (peer->connection || clock_now_ns() < peer->probe_at_ns)
-        return;
+        return false;
     peer->probe_at_ns = clock_now_ns() + PROBE_INTERVAL_NS;
     rpc_client_connect(peer);
+    return peer->connection && !has_driver(peer);
+}
+
+void rpc_reconnect_abandon(struct rpc_peer *peer)
+{
+    if (peer->connection && peer->connection->state != RPC_READY && !has_driver(peer)
+        && list_is_empty(&peer->queue))
+        rpc_connection_lost(peer->connection, -ETIMEDOUT);
 }
 
 void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns)

@@ -215,6 +215,7 @@ int rpc_registry_add(struct rpc_connection *connection, uint64_t id)
         rpc_registry_remove(connection);
         return rc;
     }
+    connection->heard_ns = clock_now_ns();
     tell_up(connection);
     if (connection->kind != HELLO_DAEMON) {
         rpc->n_ready_clients++;
@@ -239,6 +240,35 @@ void rpc_registry_remove(struct rpc_connection *connection)
     table_remove(&rpc->clients, client->id);
     client->is_evicted = connection->is_evicted;
     list_push_back(&rpc->gone, &client->link);
+}
+
+uint64_t rpc_client_heard_ns(const struct rpc *rpc, uint64_t id)
+{
+    const struct rpc_client *client = table_get(&rpc->clients, id);
+    uint64_t heard_ns = 0;
+
+    if (!client)
+        return 0;
+    list_for_each(node, &client->connections)
+    {
+        const struct rpc_connection *connection =
+            list_entry(node, struct rpc_connection, client_link);
+
+        if (connection->heard_ns > heard_ns)
+            heard_ns = connection->heard_ns;
+    }
+    return heard_ns;
+}
+
+void rpc_client_close(struct rpc *rpc, uint64_t id)
+{
+    const struct rpc_client *client;
+
+    while ((client = table_get(&rpc->clients, id)))
+        rpc_connection_lost(list_entry(list_front(&client->connections),
+                                       struct rpc_connection,
+                                       client_link),
+                            -ETIMEDOUT);
 }
 
 unsigned rpc_registry_drain(struct rpc *rpc)

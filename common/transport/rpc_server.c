@@ -426,6 +426,7 @@ static void incoming_dispatch(struct rpc_incoming *in)
     } else {
         rpc->stats.reuses += connection->has_served;
         connection->has_served = true;
+        connection->heard_ns = clock_now_ns();
         list_push_back(&rpc->requests, &in->link);
         rpc->config.server->on_request(rpc->config.server->arg, &in->request);
     }

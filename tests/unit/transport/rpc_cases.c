@@ -2,6 +2,7 @@
  * Cases of the RPC layer that hold over any route. */
 #include "rpc_cases.h"
 
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -483,48 +484,47 @@ static void test_no_server(void **state)
     int lost = is_local ? -ECONNREFUSED : -EHOSTDOWN;
     struct fixture fixture;
     uint64_t start;
+    int n_tries = 0;
 
-    patient_start(&fixture, state, 300);
+    patient_start(&fixture, state, 1000);
     case_server_halt_thread(&fixture.server);
     start = clock_now_ms();
     assert_int_not_equal(case_call(&fixture.client, CASE_ECHO, &call), 0);
     assert_true(call.status == -ECONNREFUSED || call.status == -EHOSTDOWN);
     assert_true(call.is_transport);
-    assert_in_range(clock_now_ms() - start, 0, 200);
+    assert_in_range(clock_now_ms() - start, 0, 900);
     call = (struct rpc_call){.timeout_ms = 100};
     start = clock_now_ms();
     assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
-    assert_in_range(clock_now_ms() - start, 99, 280);
+    assert_in_range(clock_now_ms() - start, 99, 900);
     assert_false(rpc_peer_is_lost(fixture.client.peer));
     call = (struct rpc_call){.timeout_ms = 10000};
     start = clock_now_ms();
     assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), lost);
-    assert_in_range(clock_now_ms() - start, 150, 3000);
+    assert_in_range(clock_now_ms() - start, 100, 6000);
     /* it is lost: no call waits any more, but for those that insist */
     assert_true(rpc_peer_is_lost(fixture.client.peer));
     start = clock_now_ms();
     call = (struct rpc_call){.timeout_ms = 10000};
     assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), lost);
-    assert_in_range(clock_now_ms() - start, 0, 100);
+    assert_in_range(clock_now_ms() - start, 0, 900);
     call = (struct rpc_call){.timeout_ms = 10000, .is_patient = true};
     assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), lost);
-    assert_in_range(clock_now_ms() - start, 290, 3000);
+    assert_in_range(clock_now_ms() - start, 990, 6000);
     if (is_local) {
         /* without its socket the service is over: nothing to wait for */
         assert_int_equal(unlink(fixture.server.path), 0);
         call = (struct rpc_call){.timeout_ms = 10000};
         start = clock_now_ms();
         assert_int_equal(case_call(&fixture.client, CASE_ECHO, &call), -ECONNREFUSED);
-        assert_in_range(clock_now_ms() - start, 0, 200);
+        assert_in_range(clock_now_ms() - start, 0, 900);
     }
     case_server_start_thread(&fixture.server);
-    /* found within a second or so, by a call */
-    start = clock_now_ms();
+    /* found by the first call after a second, with nobody driving in between */
     do {
-        call = (struct rpc_call){.timeout_ms = 100};
-        assert_in_range(clock_now_ms() - start, 0, 5000);
-        if (rpc_progress(fixture.client.rpc) == 0)
-            rpc_wait(fixture.client.rpc, 20);
+        poll(NULL, 0, 1100);
+        assert_in_range(++n_tries, 1, 3);
+        call = (struct rpc_call){.timeout_ms = 10000};
     } while (case_call(&fixture.client, CASE_ECHO, &call) != 0);
     assert_false(rpc_peer_is_lost(fixture.client.peer));
     (void)case_counters_get(&fixture.client);

@@ -522,6 +522,7 @@ static void test_silent_listener(void **state)
     };
     socklen_t len = sizeof(address.socket);
     struct rpc_call call = {.timeout_ms = 500};
+    uint64_t n_connects;
     struct client client;
     uint64_t start = clock_now_ns();
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -533,6 +534,8 @@ static void test_silent_listener(void **state)
     client_start(&client, &address, false, child_auth(false));
     assert_int_equal(client_call(&client, &call, CHILD_ECHO), -ETIMEDOUT);
     assert_true(ms_since(start) < 2000);
+    /* nobody may come to go on with the connection */
+    assert_int_equal(rpc_peer_state_get(client.peer, &n_connects), RPC_PEER_NONE);
     client_stop(&client);
     close(fd);
 }
