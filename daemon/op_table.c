@@ -24,6 +24,7 @@ const struct op_row op_table[OP_COUNT] = {
     [OP_READLINK] = {op_readlink},
     [OP_READDIR] = {op_readdir},
     [OP_OPEN] = {op_open},
+    [OP_OPEN_CHECK] = {op_open_check},
     [OP_CLOSE] = {op_close},
     [OP_SYNC] = {op_sync},
     [OP_STORE_SYNC] = {op_store_sync},

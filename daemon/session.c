@@ -121,6 +121,17 @@ bool session_has_open(const struct shard *shard, uint64_t client)
     return session && table_count(&session->opens) > 0;
 }
 
+bool session_is_open(const struct shard *shard,
+                     uint64_t client,
+                     uint64_t ino,
+                     uint32_t flags)
+{
+    const struct session *session = table_get(&shard->sessions, client);
+    struct store_open *mine = session ? table_get(&session->opens, ino) : NULL;
+
+    return mine && *kind_of(mine, flags) > 0;
+}
+
 int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
 {
     struct store_open one = {0}, stored = {0};
@@ -138,7 +149,10 @@ int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t fl
     if (rc)
         return rc;
     ++*kind_of(&one, flags);
-    return session_open_restore(shard, client, ino, &one);
+    rc = session_open_restore(shard, client, ino, &one);
+    if (rc == 0)
+        watch_add_connected(shard, session);
+    return rc;
 }
 
 int session_close(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags)
@@ -320,6 +334,7 @@ void session_connected(struct shard *shard, const struct rpc_client_info *info)
     watch_forget(session);
     shard->n_returns += session->kind != 0 && !session->is_connected;
     session->is_connected = true;
+    session->down_since_ns = 0;
     session->kind = info->kind;
     session->is_local = info->is_local;
     session->node = info->is_local ? shard->server->config.node : info->node;
@@ -327,6 +342,8 @@ void session_connected(struct shard *shard, const struct rpc_client_info *info)
     if (info->is_local && info->pid > 0
         && proc_start_time(info->pid, &session->pid_start) == 0)
         session->pid = info->pid;
+    if (table_count(&session->opens) > 0)
+        watch_add_connected(shard, session);
     /* it may have had a directory renamed while this target could not be reached */
     if (info->kind == HELLO_DAEMON)
         epoch_raise(&shard->epoch);
@@ -350,6 +367,7 @@ void session_disconnected(struct shard *shard, uint64_t client, bool is_evicted)
     if (!session)
         return;
     session->is_connected = false;
+    watch_forget(session);
     /* a process of this node hangs up when it ends, and not before */
     if ((session->is_local && !is_evicted) || !has_state(session))
         session_client_gone(shard, client);

@@ -20,6 +20,11 @@ void session_disconnected(struct shard *shard, uint64_t client, bool is_evicted)
 int session_open(struct shard *shard, uint64_t client, uint64_t ino, uint32_t flags);
 /* Whether the client has something open here. */
 bool session_has_open(const struct shard *shard, uint64_t client);
+/* Whether it has that, opened with such flags. */
+bool session_is_open(const struct shard *shard,
+                     uint64_t client,
+                     uint64_t ino,
+                     uint32_t flags);
 /* What was open before a restart. 0 or -ENOMEM. */
 int session_open_restore(struct shard *shard,
                          uint64_t client,

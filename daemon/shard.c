@@ -368,7 +368,8 @@ int shard_table_set(struct shard *shard,
 {
     shard->peers = calloc(table->n_endpoints, sizeof(*shard->peers));
     shard->slots = calloc(table->n_endpoints, sizeof(*shard->slots));
-    if (!shard->peers || !shard->slots)
+    shard->node_heard_ns = calloc(table->n_nodes, sizeof(*shard->node_heard_ns));
+    if (!shard->peers || !shard->slots || !shard->node_heard_ns)
         return benchfs_error_set(
             err, ENOMEM, "no memory for %u peers", table->n_endpoints);
     shard->n_targets = table->n_endpoints;
@@ -474,6 +475,7 @@ void shard_destroy(struct shard *shard)
     for (uint32_t t = 0; shard->slots && t < shard->n_targets; t++)
         free(shard->slots[t]);
     free(shard->slots);
+    free(shard->node_heard_ns);
     free(shard->peers);
     table_fini(&shard->running);
     lock_table_fini(shard);

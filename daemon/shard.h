@@ -58,7 +58,7 @@ struct session {
     struct table replies; /* slot -> number of the last request stored for it */
 
     struct list_node watch_link; /* in shard->watched: daemon/watch.h */
-    uint64_t down_since_ns;
+    uint64_t down_since_ns;      /* it was last heard of; without a connection */
     uint64_t check_at_ns;
     unsigned check_interval_ms;
 };
@@ -100,8 +100,9 @@ struct shard {
     struct list calls;         /* struct peer_call: to start after the commit */
     struct list fiber_waiters; /* struct task: ops that wait for a fiber */
     struct list timers;        /* struct shard_timer, the earliest first */
-    uint64_t n_returns;  /* clients whose connection was gone, and that came back */
-    struct list watched; /* struct session: daemon/watch.h */
+    uint64_t n_returns;      /* clients whose connection was gone, and that came back */
+    struct list watched;     /* struct session: daemon/watch.h */
+    uint64_t *node_heard_ns; /* by node, as far as the watch has asked; n_nodes */
     struct shard_timer watch_timer;
     bool is_watching;
     struct table claims; /* owner -> claims, see daemon/claim.h */

@@ -16,13 +16,12 @@
  * lives on is looked at less and less often. */
 #define CHECK_MIN_MS 1000u
 #define CHECK_MAX_MS 32000u
-/* Of requests' deadlines: a node that is away for longer is not waited for. */
-#define LEASE_FACTOR 2u
 #define BATCH_MAX    64u
 
 static uint64_t lease_ns(const struct shard *shard)
 {
-    return LEASE_FACTOR * shard->server->table.request_timeout_ms * CLOCK_NS_PER_MS;
+    return CLIENT_LEASE_TIMEOUTS * shard->server->table.request_timeout_ms
+           * CLOCK_NS_PER_MS;
 }
 
 static void timer_arm(struct shard *shard)
@@ -46,19 +45,38 @@ static void check_later(struct session *session)
 {
     session->check_at_ns =
         clock_now_ns() + session->check_interval_ms * CLOCK_NS_PER_MS;
-    if (session->check_interval_ms < CHECK_MAX_MS)
+    if (!session->is_connected && session->check_interval_ms < CHECK_MAX_MS)
         session->check_interval_ms *= 2;
+}
+
+static void
+watch_begin(struct shard *shard, struct session *session, unsigned interval_ms)
+{
+    session->check_interval_ms = interval_ms;
+    check_later(session);
+    list_push_back(&shard->watched, &session->watch_link);
+    timer_arm(shard);
 }
 
 void watch_add(struct shard *shard, struct session *session)
 {
     if (list_node_is_linked(&session->watch_link))
         return;
-    session->down_since_ns = clock_now_ns();
-    session->check_interval_ms = CHECK_MIN_MS;
-    check_later(session);
-    list_push_back(&shard->watched, &session->watch_link);
-    timer_arm(shard);
+    if (session->down_since_ns == 0)
+        session->down_since_ns = clock_now_ns();
+    watch_begin(shard, session, CHECK_MIN_MS);
+}
+
+void watch_add_connected(struct shard *shard, struct session *session)
+{
+    const struct server *server = shard->server;
+
+    if (list_node_is_linked(&session->watch_link) || !session->is_connected
+        || session->is_local || session->kind == HELLO_DAEMON || !shard->node_heard_ns
+        || session->node >= server->table.n_nodes
+        || session->node == server->config.node)
+        return;
+    watch_begin(shard, session, server->table.request_timeout_ms / 2);
 }
 
 void watch_forget(struct session *session)
@@ -125,6 +143,46 @@ static bool is_gone(struct op *op, uint64_t client)
     return rc && (rc == -ESRCH || is_over);
 }
 
+/* ---- connections that nobody may be behind */
+
+static uint64_t heard_ns(const struct shard *shard, const struct session *session)
+{
+    uint64_t own_ns = rpc_client_heard_ns(shard->rpc, session->client);
+    uint64_t node_ns = shard->node_heard_ns[session->node];
+
+    return own_ns > node_ns ? own_ns : node_ns;
+}
+
+/* In a fiber. Of a client with a connection. */
+static void silence_check(struct op *op, uint64_t client)
+{
+    struct shard *shard = op->shard;
+    uint64_t timeout_ns = shard->server->table.request_timeout_ms * CLOCK_NS_PER_MS;
+    struct session *session = table_get(&shard->sessions, client);
+    uint64_t now_ns = clock_now_ns();
+    uint32_t node = session->node;
+    int rc;
+
+    if (table_count(&session->opens) == 0) {
+        watch_forget(session);
+        return;
+    }
+    if (now_ns - heard_ns(shard, session) < timeout_ns / 2)
+        return;
+    rc = node_ask(op, node, client);
+    /* a process that has ended there hangs up */
+    if (rc == 0 || rc == -ESRCH)
+        shard->node_heard_ns[node] = now_ns;
+    session = table_get(&shard->sessions, client);
+    if (!session || !session->is_connected || session->node != node
+        || clock_now_ns() - heard_ns(shard, session) < timeout_ns)
+        return;
+    log_debug(
+        "client %016llx on node %u is not heard", (unsigned long long)client, node);
+    session->down_since_ns = heard_ns(shard, session);
+    rpc_client_close(shard->rpc, client);
+}
+
 /* ---- looking */
 
 static unsigned due_take(struct shard *shard, uint64_t *ret_clients)
@@ -144,6 +202,17 @@ static unsigned due_take(struct shard *shard, uint64_t *ret_clients)
     return n;
 }
 
+/* Unless it is back. */
+static void end(struct shard *shard, uint64_t client)
+{
+    const struct session *session = table_get(&shard->sessions, client);
+
+    if (!session || session->is_connected)
+        return;
+    log_debug("client %016llx has gone", (unsigned long long)client);
+    session_client_gone(shard, client);
+}
+
 static int watch_run(struct op *op)
 {
     struct shard *shard = op->shard;
@@ -154,13 +223,10 @@ static int watch_run(struct op *op)
         for (unsigned i = 0; i < n; i++) {
             const struct session *session = table_get(&shard->sessions, clients[i]);
 
-            if (!session || session->is_connected || !is_gone(op, clients[i]))
-                continue;
-            session = table_get(&shard->sessions, clients[i]);
-            if (!session || session->is_connected)
-                continue;
-            log_debug("client %016llx has gone", (unsigned long long)clients[i]);
-            session_client_gone(shard, clients[i]);
+            if (session && session->is_connected)
+                silence_check(op, clients[i]);
+            else if (session && is_gone(op, clients[i]))
+                end(shard, clients[i]);
         }
     }
     shard->is_watching = false;

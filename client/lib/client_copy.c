@@ -154,8 +154,12 @@ int client_file_copy_range(struct client_file *from,
         return -EINVAL;
     if (length > INT64_MAX - to_offset)
         return -EFBIG;
-    status = client_getattr(from->inode->client, from->inode->ino, &attr);
-    if (status < 0)
+    status = client_file_check(from);
+    if (status == 0)
+        status = client_file_check(to);
+    if (status == 0)
+        status = client_getattr(from->inode->client, from->inode->ino, &attr);
+    if (status)
         return status;
     length = from_offset < attr.size ? min_u64(length, attr.size - from_offset) : 0;
     if (from->inode == to->inode && from_offset < to_offset + length

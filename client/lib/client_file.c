@@ -24,6 +24,17 @@ enum client_open_kind client_open_kind(uint32_t flags)
     return flags & OPEN_APPEND ? CLIENT_OPEN_APPENDER : CLIENT_OPEN_WRITER;
 }
 
+uint32_t client_open_flags(enum client_open_kind kind)
+{
+    static const uint32_t flags[CLIENT_OPEN_KINDS] = {
+        [CLIENT_OPEN_READER] = OPEN_READ,
+        [CLIENT_OPEN_WRITER] = OPEN_WRITE,
+        [CLIENT_OPEN_APPENDER] = OPEN_WRITE | OPEN_APPEND,
+    };
+
+    return flags[kind];
+}
+
 static int open_call(struct client_inode *inode, uint32_t flags, struct wire_attr *ret)
 {
     struct msg_open_request msg = {.ino = inode->ino, .flags = flags};
@@ -49,14 +60,9 @@ void client_close_fill(struct client_inode *inode,
                        enum client_open_kind kind,
                        struct client_report report)
 {
-    static const uint32_t flags[CLIENT_OPEN_KINDS] = {
-        [CLIENT_OPEN_READER] = OPEN_READ,
-        [CLIENT_OPEN_WRITER] = OPEN_WRITE,
-        [CLIENT_OPEN_APPENDER] = OPEN_WRITE | OPEN_APPEND,
-    };
     struct msg_close_request msg = {
         .ino = inode->ino,
-        .flags = flags[kind],
+        .flags = client_open_flags(kind),
         .end = report.end,
         .cuts = report.cuts,
         .mtime_ns = report.mtime_ns,
@@ -69,10 +75,14 @@ void client_close_fill(struct client_inode *inode,
 
 static int close_call(struct client_inode *inode, enum client_open_kind kind)
 {
-    struct client_report report = client_inode_report_take(inode);
+    struct client_report report;
     struct client_call call;
     int status;
 
+    /* the home has closed it already */
+    if (atomic_load(&inode->is_lost))
+        return kind == CLIENT_OPEN_READER ? 0 : -EIO;
+    report = client_inode_report_take(inode);
     if (client_inode_is_doubtful(inode)) {
         client_close_late(inode, kind, NULL, report);
         return 0; /* the writes have said what there is to say */
@@ -81,6 +91,10 @@ static int close_call(struct client_inode *inode, enum client_open_kind kind)
     status = client_call_run(inode->client, &call);
     if (client_status_is_doubtful(status))
         client_close_late(inode, kind, &call, report);
+    if (status == -EBADF) { /* it was given up before */
+        client_inode_lose(inode);
+        return -EIO;
+    }
     return status;
 }
 
@@ -106,6 +120,37 @@ static int truncate_to_zero(struct client_inode *inode)
     return client_setattr(inode->client, &change, &attr);
 }
 
+/* Whether the home was told of any open, and of which kind. */
+static bool open_kind_find(const struct client_inode *inode, enum client_open_kind *ret)
+{
+    for (unsigned i = 0; i < CLIENT_OPEN_KINDS; i++) {
+        if (inode->n_opens[i] == 0)
+            continue;
+        *ret = (enum client_open_kind)i;
+        return true;
+    }
+    return false;
+}
+
+/* With inode->lock: the home has counted an open. What was open before must have been
+ * all the time, so that it is one with this: a home gives up all or nothing. */
+static int inode_opened(struct client_inode *inode,
+                        enum client_open_kind kind,
+                        const struct wire_attr *attr)
+{
+    enum client_open_kind known;
+    bool was_open = open_kind_find(inode, &known);
+    int status;
+
+    if (!was_open)
+        client_inode_held(inode);
+    inode->n_opens[kind]++;
+    status = inode_layout_set(inode, attr);
+    if (status == 0 && was_open)
+        status = client_inode_check(inode, known);
+    return status;
+}
+
 /* With inode->lock: tells the home what it does not know yet. */
 static int inode_open(struct client_inode *inode, uint32_t flags)
 {
@@ -114,8 +159,12 @@ static int inode_open(struct client_inode *inode, uint32_t flags)
     struct wire_attr attr;
     int status;
 
-    if (inode->n_opens[kind] > 0)
-        return flags & OPEN_TRUNCATE ? truncate_to_zero(inode) : 0;
+    if (inode->n_opens[kind] > 0) {
+        status = client_inode_check(inode, kind);
+        if (status == 0 && (flags & OPEN_TRUNCATE))
+            status = truncate_to_zero(inode);
+        return status;
+    }
     if (flags & OPEN_TRUNCATE) {
         status = client_inode_settle(inode);
         if (status)
@@ -127,8 +176,7 @@ static int inode_open(struct client_inode *inode, uint32_t flags)
         client_inode_report_add(inode, report);
         return status;
     }
-    inode->n_opens[kind]++;
-    return inode_layout_set(inode, &attr);
+    return inode_opened(inode, kind, &attr);
 }
 
 /* With inode->lock: tells the home when no file of this kind is open any more. */
@@ -184,14 +232,21 @@ int client_file_open(struct client *client,
                      struct client_file **ret)
 {
     struct client_inode *inode;
+    bool is_lost;
+    int status;
 
     if (!(open_flags & (OPEN_READ | OPEN_WRITE)))
         return -EINVAL;
-    inode = client_inode_get(client, ino);
-    if (!inode)
-        return -ENOMEM;
-    pthread_mutex_lock(&inode->lock);
-    return open_finish(inode, open_flags, inode_open(inode, open_flags), ret);
+    do {
+        inode = client_inode_get(client, ino);
+        if (!inode)
+            return -ENOMEM;
+        pthread_mutex_lock(&inode->lock);
+        status = inode_open(inode, open_flags);
+        is_lost = atomic_load(&inode->is_lost); /* then the next one is another */
+        status = open_finish(inode, open_flags, status, ret);
+    } while (status == -EIO && is_lost);
+    return status;
 }
 
 /* The home has counted the open with the CREATE. */
@@ -201,12 +256,13 @@ static int created_open(struct client *client,
                         struct client_file **ret)
 {
     struct client_inode *inode = client_inode_get(client, attr->ino);
+    int status;
 
     if (!inode)
         return -ENOMEM;
     pthread_mutex_lock(&inode->lock);
-    inode->n_opens[client_open_kind(flags)]++;
-    return open_finish(inode, flags, inode_layout_set(inode, attr), ret);
+    status = inode_opened(inode, client_open_kind(flags), attr);
+    return open_finish(inode, flags, status, ret);
 }
 
 /* The name was taken. -ENOENT: by now it is not. */
@@ -352,7 +408,9 @@ ssize_t client_file_append(struct client_file *file,
         return 0;
     if (length > WIRE_PAYLOAD_MAX)
         return -EINVAL;
-    status = append_reserve(file->inode, length, &offset);
+    status = client_file_check(file);
+    if (status == 0)
+        status = append_reserve(file->inode, length, &offset);
     if (status == 0)
         status = client_io_start(file, true, true, iov, n_iov, offset, &io);
     if (status)
@@ -390,8 +448,10 @@ static int inode_sync(struct client_inode *inode, bool durable)
 int client_file_sync(struct client_file *file, bool durable)
 {
     struct client_inode *inode = file->inode;
-    int status = client_inode_settle(inode);
+    int status = client_file_check(file);
 
+    if (status == 0)
+        status = client_inode_settle(inode);
     return status ? status : inode_sync(inode, durable);
 }
 

@@ -65,11 +65,22 @@ void client_inode_put(struct client_inode *inode)
 
     pthread_mutex_lock(&client->inodes_lock);
     is_last = --inode->references == 0;
-    if (is_last)
+    if (is_last && table_get(&client->inodes, inode->ino) == inode)
         table_remove(&client->inodes, inode->ino);
     pthread_mutex_unlock(&client->inodes_lock);
     if (is_last)
         inode_free(inode);
+}
+
+void client_inode_lose(struct client_inode *inode)
+{
+    struct client *client = inode->client;
+
+    pthread_mutex_lock(&client->inodes_lock);
+    atomic_store(&inode->is_lost, true);
+    if (table_get(&client->inodes, inode->ino) == inode)
+        table_remove(&client->inodes, inode->ino);
+    pthread_mutex_unlock(&client->inodes_lock);
 }
 
 void client_inode_cuts_note(struct client_inode *inode, const struct wire_attr *attr)

@@ -76,6 +76,10 @@ struct client_call {
                     (item)->body,                                                      \
                     msg_##message##_encode((msg), (item)->body, sizeof((item)->body)))
 
+/* The peer that a request for `target` goes to: the target itself, or the shard of this
+ * node's daemon that forwards it. */
+uint32_t client_route_peer(const struct client *client, uint32_t target);
+
 /* Sets all that a call needs but payload memory. `body` must last until it is started.
  */
 void client_call_set(const struct client *client,
@@ -123,6 +127,8 @@ enum client_open_kind {
 
 /* Of enum open_flags. */
 enum client_open_kind client_open_kind(uint32_t flags);
+/* The reverse. */
+uint32_t client_open_flags(enum client_open_kind kind);
 
 #define CLIENT_CUTS_UNKNOWN UINT64_MAX
 
@@ -162,6 +168,8 @@ struct client_inode {
     struct client_report report;
     uint64_t n_reports;          /* added so far */
     struct client_doubts doubts; /* under report_lock */
+    atomic_bool is_lost;         /* see client_inode_check() */
+    atomic_uint_fast64_t gaps;   /* of engine_gaps(), when the home last had it open */
 };
 
 struct client_file {
@@ -174,6 +182,18 @@ struct client_inode *client_inode_get(struct client *client, uint64_t ino);
 /* With one more reference if it is open, else NULL. */
 struct client_inode *client_inode_find(struct client *client, uint64_t ino);
 void client_inode_put(struct client_inode *inode);
+/* Before something is begun with an open inode: 0, or -EIO: its home has given this
+ * client up meanwhile, and closed it; -errno: the home can't be asked. `kind`: one that
+ * it is open for. */
+int client_inode_check(struct client_inode *inode, enum client_open_kind kind);
+int client_file_check(const struct client_file *file);
+/* After an answer of the home by which all that is open of the inode is open there. */
+void client_inode_held(struct client_inode *inode);
+/* For how long after a sign of life of a home a request may be begun: engine_is_held().
+ */
+uint64_t client_hold_ns(const struct client *client);
+/* From here on it is this client's no more, and the next open makes another. */
+void client_inode_lose(struct client_inode *inode);
 /* After an answer of the home about the inode. */
 void client_inode_cuts_note(struct client_inode *inode, const struct wire_attr *attr);
 void client_inode_report_add(struct client_inode *inode, struct client_report report);

@@ -226,6 +226,9 @@ int client_io_start(struct client_file *file,
         return -EINVAL;
     if (length > INT64_MAX - offset)
         return is_write ? -EFBIG : -EINVAL;
+    status = client_file_check(file);
+    if (status < 0)
+        return status;
     split.length = length;
     status = io_new(n_iov, split_count(&split), is_write, &io);
     if (status < 0)

@@ -80,6 +80,8 @@ static void peers_drop(struct engine *engine)
         free(engine->slots[i]);
     free(engine->peers);
     free(engine->slots);
+    free(engine->holds);
+    engine->holds = NULL;
     engine->peers = NULL;
     engine->slots = NULL;
     engine->n_peers = 0;
@@ -98,18 +100,22 @@ void engine_destroy(struct engine *engine)
     free(engine);
 }
 
-int engine_set_peers(struct engine *engine, uint32_t n_peers)
+int engine_set_peers(struct engine *engine, uint32_t n_peers, uint64_t hold_ns)
 {
     size_t n = n_peers ? n_peers : 1;
     struct rpc_peer **peers = calloc(n, sizeof(struct rpc_peer *));
     struct rpc_slots **slots = calloc(n, sizeof(struct rpc_slots *));
+    struct engine_hold *holds = calloc(n, sizeof(*holds));
 
-    if (!peers || !slots) {
+    if (!peers || !slots || !holds) {
         free(peers);
         free(slots);
+        free(holds);
         return -ENOMEM;
     }
     peers_drop(engine);
+    engine->holds = holds;
+    engine->hold_ns = hold_ns;
     engine->peers = peers;
     engine->slots = slots;
     engine->n_peers = n_peers;
@@ -130,7 +136,43 @@ int engine_peer_info(const struct engine *engine,
     return 0;
 }
 
+bool engine_is_held(const struct engine *engine, uint32_t peer, uint64_t gaps)
+{
+    const struct engine_hold *hold = &engine->holds[peer];
+    uint64_t answered_ns;
+
+    if (peer >= engine->n_peers)
+        return false;
+    answered_ns = atomic_load_explicit(&hold->answered_ns, memory_order_acquire);
+    return clock_now_ns() - answered_ns < engine->hold_ns
+           && atomic_load_explicit(&hold->gaps, memory_order_relaxed) == gaps;
+}
+
+uint64_t engine_gaps(const struct engine *engine, uint32_t peer)
+{
+    return peer < engine->n_peers
+               ? atomic_load_explicit(&engine->holds[peer].gaps, memory_order_relaxed)
+               : 0;
+}
+
 /* ---- calls: all of this as the owner --------------------------------- */
+
+static void hold_note(struct engine *engine, const struct engine_call *call)
+{
+    struct engine_hold *hold;
+    uint64_t answered_ns;
+
+    if (call->rpc.is_transport || call->peer >= engine->n_peers)
+        return;
+    hold = &engine->holds[call->peer];
+    answered_ns = atomic_load_explicit(&hold->answered_ns, memory_order_relaxed);
+    if (call->rpc.sent_ns <= answered_ns)
+        return;
+    if (answered_ns > 0 && call->rpc.sent_ns - answered_ns >= engine->hold_ns)
+        atomic_fetch_add_explicit(&hold->gaps, 1, memory_order_relaxed);
+    /* who sees this sees the gap before it */
+    atomic_store_explicit(&hold->answered_ns, call->rpc.sent_ns, memory_order_release);
+}
 
 static int peer_get(struct engine *engine, uint32_t number, struct rpc_peer **ret)
 {
@@ -245,6 +287,7 @@ static void call_done(struct rpc_call *rpc_call)
     struct engine_call *call = list_entry(rpc_call, struct engine_call, rpc);
     struct engine_set *set = call->set;
 
+    hold_note(set->engine, call);
     if (!call->keeps_slot || !rpc_status_is_transient(rpc_call->status))
         slot_give(set->engine, rpc_call);
     if (set->next && set->next(set, call))

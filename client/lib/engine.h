@@ -74,14 +74,23 @@ int engine_create(const struct engine_config *config,
  */
 void engine_destroy(struct engine *engine);
 
-/* Only while no other thread uses the engine; peers that exist are dropped. */
-int engine_set_peers(struct engine *engine, uint32_t n_peers);
+/* Only while no other thread uses the engine; peers that exist are dropped. hold_ns:
+ * see engine_is_held(). */
+int engine_set_peers(struct engine *engine, uint32_t n_peers, uint64_t hold_ns);
 
 /* What the peer said when it was connected last; -ENOTCONN: never was. Only while no
  * other thread uses the engine. */
 int engine_peer_info(const struct engine *engine,
                      uint32_t peer,
                      struct rpc_peer_info *ret);
+
+/*
+ * Whether the peer has heard of this client all the time since `gaps` was what
+ * engine_gaps() said: it has answered a request that was sent less than hold_ns ago,
+ * and one that was sent less than that before each that it answered. Any thread.
+ */
+bool engine_is_held(const struct engine *engine, uint32_t peer, uint64_t gaps);
+uint64_t engine_gaps(const struct engine *engine, uint32_t peer);
 
 /* Any thread. The calls make progress while any thread waits or tests. */
 void engine_start(struct engine *engine, struct engine_set *set);

@@ -11,6 +11,12 @@
 
 enum { RPC_LOCAL, RPC_REMOTE, RPC_COUNT };
 
+/* See engine_is_held(); only the owner writes. */
+struct engine_hold {
+    atomic_uint_fast64_t answered_ns; /* when the latest answered request was sent */
+    atomic_uint_fast64_t gaps;
+};
+
 struct engine {
     struct engine_config config;
     pthread_mutex_t lock;
@@ -30,8 +36,10 @@ struct engine {
     /* the owner's */
     struct rpc *rpcs[RPC_COUNT];
     struct rpc_peer **peers;
-    struct rpc_slots **slots; /* by target, made when first needed */
-    uint32_t n_peers;         /* and targets */
+    struct rpc_slots **slots;  /* by target, made when first needed */
+    uint32_t n_peers;          /* and targets */
+    struct engine_hold *holds; /* by peer */
+    uint64_t hold_ns;
 };
 
 /* As the owner: lets the rpcs go on. How much they have done. */

@@ -77,9 +77,7 @@ static bool is_same_host(const struct client *client, const struct endpoint *end
     return endpoint->host == client->host && endpoint->local_path;
 }
 
-/* The peer that a request for `target` goes to: the target itself, or the shard of this
- * node's daemon that forwards it. */
-static uint32_t route_peer(const struct client *client, uint32_t target)
+uint32_t client_route_peer(const struct client *client, uint32_t target)
 {
     const struct endpoint *endpoint;
 
@@ -320,7 +318,7 @@ static int engine_open(struct client *client, struct benchfs_error *err)
         rpc_destroy(rpc);
         return benchfs_error_set(err, status, "cannot start: %s", strerror(-status));
     }
-    status = engine_set_peers(client->engine, 1);
+    status = engine_set_peers(client->engine, 1, 0);
     if (status < 0)
         return benchfs_error_set(err, status, "out of memory");
     return 0;
@@ -339,13 +337,14 @@ static int service_join(struct client *client,
         status = table_fetch(client, &node, err);
     if (status < 0)
         return status;
-    /* Peer 0 was the socket, whatever target that is; from here on peers are targets.
-     */
-    status = engine_set_peers(client->engine, client->table.n_endpoints);
-    if (status < 0)
-        return benchfs_error_set(err, status, "out of memory");
     if (config->timeout_ms == 0 && client->table.request_timeout_ms > 0)
         client->timeout_ms = client->table.request_timeout_ms;
+    /* Peer 0 was the socket, whatever target that is; from here on peers are targets.
+     */
+    status = engine_set_peers(
+        client->engine, client->table.n_endpoints, client_hold_ns(client));
+    if (status < 0)
+        return benchfs_error_set(err, status, "out of memory");
     return own_targets_find(client, node, err);
 }
 
@@ -459,7 +458,7 @@ void client_call_set(const struct client *client,
     rpc->is_transport = false;
     rpc->reply_len = 0;
     rpc->received = 0;
-    call->peer = route_peer(client, target);
+    call->peer = client_route_peer(client, target);
     call->keeps_slot = false;
     call->repeats = false;
 }

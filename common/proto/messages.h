@@ -55,6 +55,10 @@ enum open_flags {
     OPEN_APPEND = 1 << 3, /* with OPEN_WRITE: all writes go through APPEND */
 };
 
+/* A client that can't be reached, nor its node, is given up after that many request
+ * timeouts: what it had open is closed, and its locks are freed. */
+#define CLIENT_LEASE_TIMEOUTS 2u
+
 enum sync_flags {
     SYNC_END = 1 << 0,     /* note the end of writes */
     SYNC_DURABLE = 1 << 1, /* reply when the disk store has it */

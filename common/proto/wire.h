@@ -10,7 +10,7 @@
  *   3  claims: coordinator and owner between daemons; CLAIM_END, CLAIM_CHECK.
  *      DIR_MEMBERS, DIR_MEMBER. SURVEY. WRITE: is_reserved.
  *   4  header: asks only. SETTLE, STORE_SYNC. Attributes, CLOSE and SYNC: cuts.
- *   5  WALK, NAMESPACE_RAISE. Header: no epoch.
+ *   5  WALK, NAMESPACE_RAISE, OPEN_CHECK. Header: no epoch.
  */
 #ifndef BENCHFS_PROTO_WIRE_H
 #define BENCHFS_PROTO_WIRE_H

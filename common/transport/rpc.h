@@ -111,10 +111,10 @@ uint32_t rpc_connection_uid(const struct rpc_connection *connection);
 
 /* Server: when the client last said something (clock_now_ns()), over a connection that
  * is still there; 0: it has none. */
-uint64_t rpc_client_heard_ns(const struct rpc *rpc, uint64_t client);
+uint64_t rpc_client_heard_ns(const struct rpc *rpc, uint64_t id);
 /* Closes its connections: nobody is thought to be behind them. on_client_down follows.
  * Not from a callback. */
-void rpc_client_close(struct rpc *rpc, uint64_t client);
+void rpc_client_close(struct rpc *rpc, uint64_t id);
 
 /* ---- set-up ------------------------------------------------------------- */
 

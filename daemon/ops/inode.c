@@ -173,6 +173,16 @@ int op_open(struct op *op)
     return rc ? rc : inode_open(op, m.ino, m.flags);
 }
 
+int op_open_check(struct op *op)
+{
+    struct msg_open_request m;
+
+    OP_DECODE(op, open_request, &m);
+    return session_is_open(op->shard, op->request->header.client, m.ino, m.flags)
+               ? 0
+               : -EBADF;
+}
+
 /* Whether this close is the end of an inode whose data lies on other targets too. */
 static bool close_needs_fiber(struct shard *shard, uint64_t ino)
 {

@@ -33,6 +33,7 @@ int op_getattr(struct op *op);
 int op_setattr(struct op *op);
 int op_readlink(struct op *op);
 int op_open(struct op *op);
+int op_open_check(struct op *op);
 int op_close(struct op *op);
 int op_sync(struct op *op);
 int op_store_sync(struct op *op);

@@ -394,7 +394,10 @@ static void op_close(struct target *target, struct rpc_request *request)
     assert_int_equal(
         msg_close_request_decode(&msg, request->body, request->header.body_len), 0);
     node = node_find(target->service, msg.ino);
-    target->service->n_opens--;
+    if (target->service->n_opens == 0)
+        node = NULL; /* given up */
+    else
+        target->service->n_opens--;
     if (node && msg.end > node->attr.size)
         node->attr.size = msg.end;
     reply(request, node ? 0 : -EBADF, NULL, 0);
@@ -592,6 +595,9 @@ static void request_run(struct target *target, struct rpc_request *request)
         break;
     case OP_OPEN:
         op_open(target, request);
+        break;
+    case OP_OPEN_CHECK:
+        reply(request, target->service->n_opens > 0 ? 0 : -EBADF, NULL, 0);
         break;
     case OP_CLOSE:
         op_close(target, request);
@@ -940,6 +946,13 @@ void fake_service_lose(struct fake_service *service,
     service->lost_opcode = opcode;
     service->n_to_lose = n;
     service->is_lost_done = is_done;
+    pthread_mutex_unlock(&service->lock);
+}
+
+void fake_service_give_up(struct fake_service *service)
+{
+    pthread_mutex_lock(&service->lock);
+    service->n_opens = 0;
     pthread_mutex_unlock(&service->lock);
 }
 

@@ -54,6 +54,8 @@ void fake_service_rename(struct fake_service *service,
                          const char *name,
                          const char *new_name);
 void fake_service_remove(struct fake_service *service, const char *name);
+/* All clients are given up: what they had open is closed. */
+void fake_service_give_up(struct fake_service *service);
 /* Opens that the home knows of, of all inodes. */
 int fake_service_opens(struct fake_service *service);
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "client/client_internal.h"
+#include "client/engine_impl.h"
 #include "proto/ops.h"
 #include "proto/placement.h"
 
@@ -308,6 +309,66 @@ static void test_opens_are_shared(void **state)
     client_unit_stop(&unit);
 }
 
+/* A home that has not answered for long is asked whether it still knows; if it does
+ * not, what was open is lost, and what is opened then is not. */
+static void test_given_up(void **state)
+{
+    struct client_file *file, *reader, *again;
+    struct client_unit unit;
+    uint8_t data[100] = {1};
+    uint64_t ino;
+
+    (void)state;
+    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
+    file = create(&unit, "f", RDWR);
+    ino = client_file_ino(file);
+    assert_int_equal(client_file_open(unit.client, ino, OPEN_READ, &reader), 0);
+    assert_int_equal(write_at(file, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(fake_service_count(unit.service, OP_OPEN_CHECK), 0);
+    unit.client->engine->hold_ns = 0; /* every answer is long ago */
+    assert_int_equal(write_at(file, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(client_file_sync(file, false), 0);
+    assert_int_equal(write_at(file, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(fake_service_count(unit.service, OP_OPEN_CHECK), 3);
+    fake_service_give_up(unit.service);
+    assert_int_equal(read_at(reader, data, sizeof(data), 0), -EIO);
+    assert_int_equal(read_at(file, data, sizeof(data), 0), -EIO);
+    assert_int_equal(write_at(file, data, sizeof(data), 0), -EIO);
+    assert_int_equal(client_file_sync(file, true), -EIO);
+    assert_int_equal(fake_service_count(unit.service, OP_OPEN_CHECK), 4);
+    assert_int_equal(client_file_open(unit.client, ino, RDWR, &again), 0);
+    assert_int_equal(write_at(again, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(client_file_close(reader), 0);
+    assert_int_equal(client_file_close(file), -EIO);
+    assert_int_equal(fake_service_opens(unit.service), 1);
+    assert_int_equal(write_at(again, data, sizeof(data), 0), sizeof(data));
+    assert_int_equal(client_file_close(again), 0);
+    assert_int_equal(fake_service_opens(unit.service), 0);
+    client_unit_stop(&unit);
+}
+
+/* The same, when it is the open that asks first, and the close. */
+static void test_given_up_unnoticed(void **state)
+{
+    struct client_file *file, *again;
+    struct client_unit unit;
+    uint64_t ino;
+
+    (void)state;
+    client_unit_start(&unit, FAKE_TARGETS, CLIENT_ROUTE_AUTO);
+    file = create(&unit, "f", RDWR);
+    ino = client_file_ino(file);
+    fake_service_give_up(unit.service);
+    unit.client->engine->hold_ns = 0;
+    assert_int_equal(client_file_open(unit.client, ino, RDWR, &again), 0);
+    assert_int_equal(fake_service_opens(unit.service), 1);
+    assert_int_equal(client_file_sync(file, true), -EIO);
+    assert_int_equal(client_file_close(file), -EIO);
+    fake_service_give_up(unit.service);
+    assert_int_equal(client_file_close(again), -EIO);
+    client_unit_stop(&unit);
+}
+
 static void test_create_existing(void **state)
 {
     struct msg_create_request what = {
@@ -449,6 +510,8 @@ int main(void)
         cmocka_unit_test(test_write_during_setattr),
         cmocka_unit_test(test_end_is_reported),
         cmocka_unit_test(test_opens_are_shared),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_given_up_unnoticed),
         cmocka_unit_test(test_create_existing),
         cmocka_unit_test(test_append),
         cmocka_unit_test(test_wrong_use),
