@@ -57,7 +57,7 @@ enum open_flags {
 
 /* A client that can't be reached, nor its node, is given up after that many request
  * timeouts: what it had open is closed, and its locks are freed. */
-#define CLIENT_LEASE_TIMEOUTS 2u
+#define CLIENT_LEASE_TIMEOUTS 3u
 
 enum sync_flags {
     SYNC_END = 1 << 0,     /* note the end of writes */
