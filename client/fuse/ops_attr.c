@@ -32,13 +32,14 @@ void op_setattr(fuse_req_t req,
 {
     struct msg_setattr_request change;
     struct wire_attr attr;
-    int rc;
+    int rc = 0;
 
-    (void)fi;
     convert_setattr(ino, st, to_set, &change);
-    if (change.mask == 0)
+    if (fi && (change.mask & SETATTR_SIZE)) /* ftruncate() */
+        rc = client_file_check(handle_from_fh(fi->fh)->file);
+    if (rc == 0 && change.mask == 0)
         rc = client_getattr(client_of(req), ino, &attr);
-    else
+    else if (rc == 0)
         rc = client_setattr(client_of(req), &change, &attr);
     dir_attrs_forget(mount_of(req)->dir_attrs, ino);
     if (rc < 0)

@@ -479,6 +479,8 @@ int benchfs_ftruncate(struct benchfs *fs, int fd, off_t size)
     if (size < 0 || !file->file || !(file->open_flags & OPEN_WRITE))
         status = -EINVAL;
     else
+        status = client_file_check(file->file);
+    if (status == 0)
         status = client_setattr(fs->client, &change, &attr);
     api_fd_put(fs, file);
     return status;

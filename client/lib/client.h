@@ -201,6 +201,9 @@ int client_file_sync(struct client_file *file, bool durable);
 /* A directory's entries, or an inode's attributes; as client_file_sync() with durable.
  */
 int client_inode_sync(struct client *client, uint64_t ino);
+/* Before something is done with an open file that doesn't take it: 0, or -EIO: it was
+ * given up, see docs/protocol.md; -errno: nobody can tell. */
+int client_file_check(const struct client_file *file);
 int client_file_fallocate(struct client_file *file,
                           int mode,
                           uint64_t offset,

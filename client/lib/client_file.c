@@ -468,6 +468,7 @@ int client_file_fallocate(struct client_file *file,
         .length = length,
     };
     struct client_call call;
+    int status;
 
     if (!(file->flags & OPEN_WRITE))
         return -EBADF;
@@ -475,6 +476,9 @@ int client_file_fallocate(struct client_file *file,
         return -EINVAL;
     if (offset > INT64_MAX || length > INT64_MAX - offset)
         return -EFBIG;
+    status = client_file_check(file);
+    if (status)
+        return status;
     client_call_fill(inode->client,
                      &call,
                      OP_FALLOCATE,

@@ -186,7 +186,6 @@ void client_inode_put(struct client_inode *inode);
  * client up meanwhile, and closed it; -errno: the home can't be asked. `kind`: one that
  * it is open for. */
 int client_inode_check(struct client_inode *inode, enum client_open_kind kind);
-int client_file_check(const struct client_file *file);
 /* After an answer of the home by which all that is open of the inode is open there. */
 void client_inode_held(struct client_inode *inode);
 /* For how long after a sign of life of a home a request may be begun: engine_is_held().

@@ -335,6 +335,7 @@ static void test_given_up(void **state)
     assert_int_equal(read_at(file, data, sizeof(data), 0), -EIO);
     assert_int_equal(write_at(file, data, sizeof(data), 0), -EIO);
     assert_int_equal(client_file_sync(file, true), -EIO);
+    assert_int_equal(client_file_fallocate(file, 0, 0, 10), -EIO);
     assert_int_equal(fake_service_count(unit.service, OP_OPEN_CHECK), 4);
     assert_int_equal(client_file_open(unit.client, ino, RDWR, &again), 0);
     assert_int_equal(write_at(again, data, sizeof(data), 0), sizeof(data));
