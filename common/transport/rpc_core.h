@@ -77,6 +77,7 @@ struct rpc_peer {
     /* patience has ended: calls fail at once with this, until a probe succeeds */
     int lost;
     uint64_t probe_at_ns;     /* not before */
+    bool is_abandoning;       /* its try to connect is being cut short */
     uint64_t silent_since_ns; /* its connection was closed for its silence; 0 */
 };
 

@@ -104,6 +104,9 @@ bool rpc_reconnect_plan(struct rpc_peer *peer, int status, bool was_ready)
         peer->backoff_ms = peer->lost ? BACKOFF_MAX_MS : BACKOFF_MIN_MS;
     }
     peer->failure = status;
+    /* one that was cut short has not said much */
+    if (peer->is_abandoning)
+        patience_ns += (uint64_t)peer->rpc->config.connect_timeout_ms * CLOCK_NS_PER_MS;
     /* a restarted server has the same port, but another worker address */
     if (peer->config.socket_address_len > 0)
         peer->config.use_worker_address = false;
@@ -155,8 +158,11 @@ bool rpc_reconnect_probe(struct rpc_peer *peer)
 void rpc_reconnect_abandon(struct rpc_peer *peer)
 {
     if (peer->connection && peer->connection->state != RPC_READY && !has_driver(peer)
-        && list_is_empty(&peer->queue))
+        && list_is_empty(&peer->queue)) {
+        peer->is_abandoning = true;
         rpc_connection_lost(peer->connection, -ETIMEDOUT);
+        peer->is_abandoning = false;
+    }
 }
 
 void rpc_connection_suspect(struct rpc_connection *connection, uint64_t since_ns)
