@@ -27,7 +27,7 @@
 #include "proto/wire.h"
 
 #define MAGIC   0x55534642u
-#define VERSION 1u
+#define VERSION 2u
 #define WAIT_MS 3000
 
 struct intruder {
