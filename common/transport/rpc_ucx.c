@@ -68,6 +68,8 @@ static void config_defaults(const struct ucx_state *state, ucp_config_t *config)
         {"UCX_TCP_KEEPIDLE", "KEEPIDLE", "2s"},
         {"UCX_TCP_KEEPINTVL", "KEEPINTVL", "1s"},
         {"UCX_TCP_KEEPCNT", "KEEPCNT", "3"},
+        /* by worker address it would block, for minutes if nobody is there */
+        {"UCX_TCP_CONN_NB", "CONN_NB", "y"},
     };
     /* Else a device that has both gives its IPv4 address to connections over IPv6, and
      * UCX 1.13 writes beyond the room for that. */
