@@ -138,11 +138,12 @@ int engine_peer_info(const struct engine *engine,
 
 bool engine_is_held(const struct engine *engine, uint32_t peer, uint64_t gaps)
 {
-    const struct engine_hold *hold = &engine->holds[peer];
+    const struct engine_hold *hold;
     uint64_t answered_ns;
 
     if (peer >= engine->n_peers)
         return false;
+    hold = &engine->holds[peer];
     answered_ns = atomic_load_explicit(&hold->answered_ns, memory_order_acquire);
     return clock_now_ns() - answered_ns < engine->hold_ns
            && atomic_load_explicit(&hold->gaps, memory_order_relaxed) == gaps;
